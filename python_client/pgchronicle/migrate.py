@@ -1,8 +1,10 @@
-"""Applies the migrations of this package to a database, as yoyo would, from any libpq connection string.
+"""Applies the migrations of this package to a database, as yoyo would, from any libpq connection
+string.
 
-Two things differ from a plain ``yoyo apply``, with which it shares the bookkeeping tables. A migration and the mark
-that it is applied are one transaction, so that neither is ever there without the other. And the lock goes with the
-session that holds it, so that a killed process leaves none behind.
+Two things differ from a plain ``yoyo apply``, with which it shares the bookkeeping tables. A
+migration and the mark that it is applied are one transaction, so that neither is ever there without
+the other. And the lock goes with the session that holds it, so that a killed process leaves none
+behind.
 """
 
 import getpass
@@ -10,7 +12,7 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -67,7 +69,8 @@ class MigrationLockedError(MigrationError):
 
 
 def migrations_dir() -> Path:
-    """The directory with the migrations: in the installed package, else in the repository around it."""
+    """The directory with the migrations: in the installed package, else in the repository around
+    it."""
     package = Path(__file__).resolve().parent
     for directory in (package / "migrations", package.parent.parent / "migrations"):
         if directory.is_dir():
@@ -99,9 +102,10 @@ def migrate(
 
     Args:
         dsn: a libpq connection string of any form; what it leaves out comes from the environment.
-        bookkeeping_schema: the schema for yoyo's tables, made when missing. By default they are where a plain
-            ``yoyo apply`` puts them, in the first schema of the search path, or wherever our migrations are already
-            recorded.
+        bookkeeping_schema: the schema for yoyo's tables, made when missing. By default they are
+            where a plain
+            ``yoyo apply`` puts them, in the first schema of the search path, or wherever our
+            migrations are already recorded.
         wait_s: how long to wait, in seconds, for somebody else's migration to end.
 
     Returns:
@@ -130,7 +134,8 @@ def _migrations() -> MigrationList:
 
 
 def _bookkeeping_schema(connection: _Connection, wanted: str | None) -> str:
-    """The schema wanted, or where our migrations are recorded, or where a plain yoyo would record them."""
+    """The schema wanted, or where our migrations are recorded, or where a plain yoyo would record
+    them."""
     recorded = sorted(_recorded(connection))
     if wanted is not None:
         if recorded and wanted not in recorded:
@@ -188,7 +193,8 @@ def _recorded(connection: _Connection) -> dict[str, frozenset[str]]:
 
 
 def _make_bookkeeping(connection: _Connection, backend: "_Backend", schema: str) -> None:
-    """Makes what is missing of the schema and of yoyo's tables, outside the transaction of the lock."""
+    """Makes what is missing of the schema and of yoyo's tables, outside the transaction of the
+    lock."""
     if _value(connection, "select pg_catalog.to_regnamespace(quote_ident(%s))", schema) is None:
         backend.execute(f"create schema {backend.quote_identifier(schema)}")
     # Asked beforehand, because yoyo ignores every error of its own `create table`.
@@ -242,17 +248,16 @@ def _wait_for_others(connection: _Connection, wait_s: float) -> None:
 def _wait_for_yoyo(connection: _Connection, schema: str, wait_s: float) -> None:
     """Takes yoyo's own lock, a row, so that nobody's plain ``yoyo apply`` runs beside us.
 
-    The row is never committed: others wait for this transaction, and if we are killed nothing is left.
+    The row is never committed: others wait for this transaction, and if we are killed nothing is
+    left.
     """
     table = sql.Identifier(schema, _Backend.lock_table)
     deadline = time.monotonic() + wait_s
     while True:
         try:
             with connection.transaction():
-                connection.execute(
-                    sql.SQL("insert into {} (locked, ctime, pid) values (1, now(), %s)").format(table),
-                    (os.getpid(),),
-                )
+                insert = sql.SQL("insert into {} (locked, ctime, pid) values (1, now(), %s)")
+                connection.execute(insert.format(table), (os.getpid(),))
         except errors.UniqueViolation as error:
             if time.monotonic() >= deadline:
                 owner = _value(connection, sql.SQL("select pid from {}").format(table))
@@ -278,7 +283,8 @@ class _QuietCursor(psycopg.Cursor[Any]):
 
 
 class _Backend(PostgresqlPsycopgBackend):
-    """yoyo's backend, on any connection string, with each migration and its mark in one transaction."""
+    """yoyo's backend, on any connection string, with each migration and its mark in one
+    transaction."""
 
     def __init__(self, dsn: str, schema: str) -> None:
         self._dsn = dsn
@@ -321,7 +327,8 @@ class _Backend(PostgresqlPsycopgBackend):
     def get_log_data(
         self, migration: Migration | None = None, operation: str = "apply"
     ) -> dict[str, object]:
-        """What goes into yoyo's log: like yoyo's own, but never waiting for a name server or failing for a name."""
+        """What goes into yoyo's log: like yoyo's own, but never waiting for a name server or
+        failing for a name."""
         return {
             "id": str(uuid.uuid1()),
             "migration_id": migration.id if migration else None,
@@ -342,7 +349,7 @@ def _user_name() -> str:
 
 
 @contextmanager
-def _explained(what: str) -> Iterator[None]:
+def _explained(what: str) -> Generator[None]:
     """Turns PostgreSQL's refusal into ours, with its detail, hint and code."""
     try:
         yield

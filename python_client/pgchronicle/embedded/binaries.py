@@ -35,14 +35,16 @@ def find_bindir(major: int | None = None) -> Path:
     return bindir
 
 
-def find_program(name: str, bindir: Path) -> Path:
-    """A client program such as psql: from ``bindir``, else from the wheel's newest installation.
+def find_program(name: str, bindir: Path | None = None) -> Path:
+    """A client program such as psql: from the server's directory, else from the wheel's newest one.
 
-    Some distributions of the server come without clients, and a newer client talks to an older server.
+    Some distributions of the server come without clients, and a newer client talks to an older
+    server.
 
     Raises:
         EmbeddedError: neither has it.
     """
+    bindir = bindir or find_bindir()
     if (bindir / name).is_file():
         return bindir / name
     program = _wheel_bindir(DEFAULT_MAJOR) / name
@@ -62,8 +64,9 @@ def needs_copy(bindir: Path, account: Account | None) -> bool:
 def copy_installation(bindir: Path, target: Path) -> Path:
     """Copies a whole installation below ``target`` and returns the bin directory of the copy.
 
-    The wheel's programs look for their libraries beside the package, at a path relative to their own, so the copy
-    keeps that layout. Whoever gets to the copy may run it: it is PostgreSQL, not a secret.
+    The wheel's programs look for their libraries beside the package, at a path relative to their
+    own, so the copy keeps that layout. Whoever gets to the copy may run it: it is PostgreSQL, not a
+    secret.
     """
     installation = bindir.parent
     copy = target / installation.parent.name / installation.name
@@ -86,12 +89,13 @@ def _wheel_bindir(major: int) -> Path:
             detail=f"It holds {' and '.join(str(m) for m in sorted(_INSTALLATIONS))}.",
             hint="Let PG_BIN name the directory of other binaries.",
         )
-    # The package is never imported: as root its API makes an account and opens every directory above to all.
+    # The package is never imported: as root its API makes an account and opens every directory
+    # above to all.
     spec = importlib.util.find_spec(_PACKAGE)
     if spec is None or spec.origin is None:
         raise EmbeddedError(
             "there is no PostgreSQL to start",
             detail=f"The package {_PACKAGE.replace('_', '-')} is not installed.",
-            hint="Run: pip install 'pgchronicle[binary,embedded]', or let PG_BIN name a directory of binaries.",
+            hint="Run: pip install 'pgchronicle[embedded]'. Or let PG_BIN name other binaries.",
         )
     return Path(spec.origin).parent / _INSTALLATIONS[major] / "bin"

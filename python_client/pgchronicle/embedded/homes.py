@@ -12,8 +12,9 @@ from pathlib import Path
 from pgchronicle.embedded.account import Account
 from pgchronicle.embedded.errors import EmbeddedError
 
-# Everything that we put in the directory of a cluster. A directory that holds anything else is not ours.
-DATA, NEW_DATA, SOCKET, LOG, LOCK, PROGRAMS = "data", "data.new", "socket", "log", "lock", "programs"
+# All that we put in the directory of a cluster; one that holds anything else is not ours.
+DATA, NEW_DATA, SOCKET = "data", "data.new", "socket"
+LOG, LOCK, PROGRAMS = "log", "lock", "programs"
 _OURS = frozenset({DATA, NEW_DATA, SOCKET, LOG, LOCK, PROGRAMS})
 
 _PREFIX = "pgchronicle-"
@@ -87,7 +88,8 @@ def make_durable_home(home: Path, account: Account | None) -> None:
 def hold(home: Path, *, wait_s: float) -> int | None:
     """Takes the lock of a directory: a descriptor that holds it until it is closed.
 
-    The lock goes with the process that took it, however it ends. None when another one held it all the time.
+    The lock goes with the process that took it, however it ends. None when another one held it all
+    the time.
     """
     lock = os.open(home / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     deadline = time.monotonic() + wait_s
@@ -135,7 +137,8 @@ def give(path: Path, account: Account | None) -> None:
 
 
 def _open_to(home: Path, account: Account | None) -> None:
-    # The account passes through the directory to what it owns inside; others find everything there closed.
+    # The account passes through the directory to what it owns inside; others find everything there
+    # closed.
     home.chmod(0o700 if account is None else 0o711)
 
 

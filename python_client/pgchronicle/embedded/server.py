@@ -45,12 +45,13 @@ _PR_SET_PDEATHSIG = 1
 class Server:
     """A PostgreSQL server reached over a socket that only its owner can open.
 
-    Without ``datadir`` the cluster is thrown away by ``stop()`` and lives in memory where there is room. It goes down
-    with the process that started it, even when that one is killed; on Linux, with the *thread* that started it.
+    Without ``datadir`` the cluster is thrown away by ``stop()`` and lives in memory where there is
+    room. It goes down with the process that started it, even when that one is killed; on Linux,
+    with the *thread* that started it.
 
-    With ``datadir`` the cluster stays and can be started again. If it is ``detached`` as well, the server goes on in
-    the background after the process has ended, the end of a ``with`` block leaves it running, ``start()`` finds one
-    that is already there, and ``stop()`` stops it.
+    With ``datadir`` the cluster stays and can be started again. If it is ``detached`` as well, the
+    server goes on in the background after the process has ended, the end of a ``with`` block leaves
+    it running, ``start()`` finds one that is already there, and ``stop()`` stops it.
 
     Args:
         bindir: the directory of the server's programs; None takes ``find_bindir()``.
@@ -119,7 +120,8 @@ class Server:
         )
 
     def environment(self, dbname: str = "postgres", user: str = _SUPERUSER) -> dict[str, str]:
-        """The environment for a client program such as psql or pgbench: ours instead of the caller's."""
+        """The environment for a client program such as psql or pgbench: ours instead of the
+        caller's."""
         return _clean_environment() | {
             "PGHOST": self.host,
             "PGPORT": str(self.port),
@@ -129,7 +131,7 @@ class Server:
 
     def program(self, name: str) -> Path:
         """The path of a client program: psql, pgbench, pg_dump and their like."""
-        return binaries.find_program(name, self._bindir or binaries.find_bindir())
+        return binaries.find_program(name, self._bindir)
 
     def start(self) -> Self:
         """Starts the server and returns when it takes connections.
@@ -150,7 +152,7 @@ class Server:
         try:
             self._open_home(bindir)
             if not self._find_running():
-                self._start_new(bindir)
+                self._start_new()
         except BaseException:
             self._abandon()
             raise
@@ -161,7 +163,8 @@ class Server:
         return self
 
     def stop(self) -> None:
-        """Stops the server, and removes a cluster that was not to stay. Stopping twice does nothing."""
+        """Stops the server, and removes a cluster that was not to stay. Stopping twice does
+        nothing."""
         if self._socket is None or os.getpid() != self._starter:
             return
         atexit.unregister(self.stop)
@@ -170,6 +173,14 @@ class Server:
         else:
             self._run("pg_ctl", "-D", str(self._data), "-m", "fast", "-w", "stop")
         self._abandon()
+
+    @property
+    def _uid(self) -> int | None:
+        return self._account.uid if self._account else None
+
+    @property
+    def _gid(self) -> int | None:
+        return self._account.gid if self._account else None
 
     # Directories
 
@@ -203,7 +214,7 @@ class Server:
         assert self._home is not None  # noqa: S101  set by _open_home
         directory = self._home / homes.SOCKET
         if len(os.fsencode(directory / f".s.PGSQL.{_PORT}")) > _SOCKET_PATH_BYTES:
-            directory = Path(tempfile.mkdtemp(prefix="pgchronicle_socket-", dir="/tmp"))  # noqa: S108
+            directory = Path(tempfile.mkdtemp(prefix="pgchronicle_socket-", dir="/tmp"))
         directory.mkdir(mode=0o700, exist_ok=True)
         homes.give(directory, self._account)
         return directory
@@ -260,7 +271,7 @@ class Server:
             )
         return True
 
-    def _start_new(self, bindir: Path) -> None:
+    def _start_new(self) -> None:
         if not (self._data / "PG_VERSION").exists():
             self._make_cluster()
         self._socket = self._make_socket_directory()
@@ -302,7 +313,7 @@ class Server:
             "unix_socket_directories": self.host,
             "port": _PORT,
         }
-        return [part for name, value in settings.items() for part in ("-c", f"{name}={_text(value)}")]
+        return [part for name in settings for part in ("-c", f"{name}={_text(settings[name])}")]
 
     def _start_child(self, log: Path) -> None:
         last_signal = signal.SIGQUIT if self._datadir is None else signal.SIGINT
@@ -315,10 +326,13 @@ class Server:
                 cwd=self._home,
                 env=_clean_environment(),
                 umask=0o077,
-                # A session of its own, or the Ctrl-C meant for the caller would reach the server first.
+                # A session of its own, or the Ctrl-C meant for the caller would reach the server
+                # first.
                 start_new_session=True,
                 preexec_fn=_dying_with_parent(last_signal),
-                **self._as_account(),
+                user=self._uid,
+                group=self._gid,
+                extra_groups=None if self._account is None else [],
             )
         deadline = time.monotonic() + _START_S
         while True:
@@ -326,9 +340,7 @@ class Server:
                 self._version = self._ask_version()
             except psycopg.OperationalError as error:
                 if self._process.poll() is not None or time.monotonic() > deadline:
-                    raise EmbeddedError(
-                        "the server does not start", detail=_tail(log)
-                    ) from error
+                    raise EmbeddedError("the server does not start", detail=_tail(log)) from error
                 time.sleep(0.02)
             else:
                 return
@@ -346,7 +358,9 @@ class Server:
         with psycopg.connect(self.dsn(), connect_timeout=10) as connection:
             return connection.info.server_version
 
-    def _run(self, program: str, *arguments: str, check: bool = True, log: Path | None = None) -> str:
+    def _run(
+        self, program: str, *arguments: str, check: bool = True, log: Path | None = None
+    ) -> str:
         """Runs a program of the server's as the server's account and returns what it says."""
         result = subprocess.run(
             [self._programs / program, *arguments],
@@ -359,17 +373,14 @@ class Server:
             cwd=self._home,
             env=_clean_environment(),
             umask=0o077,
-            **self._as_account(),
+            user=self._uid,
+            group=self._gid,
+            extra_groups=None if self._account is None else [],
         )
         if check and result.returncode != 0:
             said = _tail(log) if log else result.stdout.strip()
             raise EmbeddedError(f"{program} failed", detail=said)
         return result.stdout
-
-    def _as_account(self) -> dict[str, object]:
-        if self._account is None:
-            return {}
-        return {"user": self._account.uid, "group": self._account.gid, "extra_groups": []}
 
 
 def _clean_environment() -> dict[str, str]:
@@ -382,10 +393,12 @@ def _clean_environment() -> dict[str, str]:
 
 
 def _dying_with_parent(last_signal: signal.Signals) -> Callable[[], None] | None:
-    """What a child does before it becomes the server, so that it gets the signal when its parent is gone."""
+    """What a child does before it becomes the server, so that it gets the signal when its parent is
+    gone."""
     if sys.platform != "linux":
         return None
-    # Looked up here: between fork and exec nothing may be imported or allocated that another thread could hold.
+    # Looked up here: between fork and exec nothing may be imported or allocated that another thread
+    # could hold.
     prctl = ctypes.CDLL(None).prctl
     parent = os.getpid()
 

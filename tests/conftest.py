@@ -1,0 +1,188 @@
+"""One server a run, one migrated template a run, a clone of it for each test that needs one.
+
+The server is an embedded PostgreSQL 18, the one that PG_BIN names, or with --postgresql-host one
+that runs already. The template is made by ``migrate`` as a database owner who is not a superuser,
+as most installations are.
+
+``db`` is a session whose work is always rolled back, and costs next to nothing. ``database`` is a
+whole database, for what commits, for several sessions and for programs. ``empty_database`` is one
+in which nothing is installed yet.
+"""
+
+import os
+import uuid
+from collections.abc import Iterator
+from itertools import count
+
+import psycopg
+import pytest
+
+from pgchronicle import embedded
+from pgchronicle.migrate import MigrationError, migrate
+from support import INSTALLER, MEMBERSHIPS, OUTSIDERS, Cluster, Connection, Database, SharedDatabase
+
+_CLUSTER = pytest.StashKey[Cluster]()
+_RUN = pytest.StashKey[str]()
+_SERVER = pytest.StashKey[embedded.Server]()
+
+# Any number: whoever holds it is building the template.
+_TEMPLATE_LOCK = 7_418_250
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # What a developer's shell says about PostgreSQL must not reach the tests.
+    for name in list(os.environ):
+        if name.startswith("PG") and name != "PG_BIN":
+            del os.environ[name]
+    worker: dict[str, object] | None = getattr(config, "workerinput", None)
+    if worker is not None:
+        config.stash[_CLUSTER] = Cluster(*worker["cluster"])  # type: ignore[misc]
+        config.stash[_RUN] = str(worker["run"])
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    config = session.config
+    if _CLUSTER in config.stash or config.option.collectonly:
+        return
+    host = config.option.postgresql_host
+    if host:
+        user = config.option.postgresql_user or config.getini("postgresql_user")
+        port = int(config.option.postgresql_port or 5432)
+        cluster = Cluster(host, port, user, config.option.postgresql_password)
+    else:
+        server = config.stash[_SERVER] = embedded.Server().start()
+        cluster = Cluster(server.host, server.port, "postgres", None)
+    config.stash[_CLUSTER] = cluster
+    config.stash[_RUN] = uuid.uuid4().hex[:8]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: object) -> None:
+    """Tells a worker of pytest-xdist about the server."""
+    config: pytest.Config = getattr(node, "config")  # noqa: B009  xdist comes without types
+    cluster = config.stash[_CLUSTER]
+    worker: dict[str, object] = getattr(node, "workerinput")  # noqa: B009
+    worker["cluster"] = (cluster.host, cluster.port, cluster.superuser, cluster.password)
+    worker["run"] = config.stash[_RUN]
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    if _CLUSTER not in config.stash:
+        return None
+    with psycopg.connect(config.stash[_CLUSTER].dsn("postgres")) as connection:
+        return f"PostgreSQL {connection.info.parameter_status('server_version')}"
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    server = config.stash.get(_SERVER, None)
+    if server is not None:
+        server.stop()
+    elif _CLUSTER in config.stash and not hasattr(config, "workerinput"):
+        _drop_all(config.stash[_CLUSTER], config.stash[_RUN])
+
+
+@pytest.fixture(scope="session")
+def cluster(pytestconfig: pytest.Config) -> Cluster:
+    """The server that the tests run on."""
+    return pytestconfig.stash[_CLUSTER]
+
+
+@pytest.fixture(scope="session")
+def server_version(cluster: Cluster) -> int:
+    """The server's version as libpq gives it: 180004 is 18.4."""
+    with psycopg.connect(cluster.dsn("postgres")) as connection:
+        return connection.info.server_version
+
+
+@pytest.fixture(scope="session")
+def template(cluster: Cluster, pytestconfig: pytest.Config) -> str:
+    """The name of the migrated database of which the others are clones; made by whichever worker
+    comes first."""
+    name = f"chronicle_{pytestconfig.stash[_RUN]}_template"
+    with psycopg.connect(cluster.dsn("postgres"), autocommit=True) as rivals:
+        rivals.execute("select pg_advisory_lock(%s)", (_TEMPLATE_LOCK,))
+        made = rivals.execute("select from pg_database where datname = %s", (name,)).rowcount
+        if not made:
+            try:
+                _make_template(cluster, name)
+            except BaseException:
+                cluster.execute("drop database if exists {} with (force)", name)
+                raise
+    return name
+
+
+@pytest.fixture(scope="session")
+def database_names(pytestconfig: pytest.Config) -> Iterator[str]:
+    """Names for databases that no other worker and no other run gives."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+    return (f"chronicle_{pytestconfig.stash[_RUN]}_{worker}_{number}" for number in count(1))
+
+
+@pytest.fixture
+def database(cluster: Cluster, template: str, database_names: Iterator[str]) -> Iterator[Database]:
+    """A database of the test's own, migrated; its owner is the installer."""
+    name = next(database_names)
+    cluster.execute("create database {} owner {} template {}", name, INSTALLER, template)
+    yield from _lent(Database(cluster, name))
+
+
+@pytest.fixture
+def empty_database(cluster: Cluster, database_names: Iterator[str]) -> Iterator[Database]:
+    """A database of the test's own in which nothing is installed; its owner is the installer."""
+    name = next(database_names)
+    cluster.make_role(INSTALLER, "login createrole")
+    cluster.execute("create database {} owner {}", name, INSTALLER)
+    yield from _lent(Database(cluster, name))
+
+
+@pytest.fixture
+def db(shared_database: SharedDatabase) -> Iterator[Connection]:
+    """The installer's session, in a transaction that is always rolled back. ``acting_as`` lends it
+    to others."""
+    connection = shared_database.only_connection()
+    with connection.transaction(force_rollback=True):
+        yield connection
+
+
+@pytest.fixture(scope="session")
+def shared_database(
+    cluster: Cluster, template: str, database_names: Iterator[str]
+) -> Iterator[SharedDatabase]:
+    """The database of ``db``: one a worker, in which nothing is ever committed."""
+    name = next(database_names)
+    cluster.execute("create database {} owner {} template {}", name, INSTALLER, template)
+    shared = SharedDatabase(cluster, name)
+    yield shared
+    shared.close()
+
+
+def _make_template(cluster: Cluster, name: str) -> None:
+    cluster.make_role(INSTALLER, "login createrole")
+    cluster.execute("create database {} owner {}", name, INSTALLER)
+    try:
+        migrate(cluster.dsn(name, INSTALLER))
+    except MigrationError as error:
+        pytest.fail(f"the template cannot be migrated: {error}", pytrace=False)
+    for role, granted in MEMBERSHIPS.items():
+        cluster.make_role(role)
+        cluster.execute("grant {} to {}", granted, role)
+    for role in OUTSIDERS:
+        cluster.make_role(role)
+    cluster.execute("create schema shop authorization shopkeeper", dbname=name)
+    # A session in it would stop others from making clones.
+    cluster.execute("alter database {} allow_connections false", name)
+
+
+def _lent(database: Database) -> Iterator[Database]:
+    yield database
+    database.close()
+    database.cluster.execute("drop database {} with (force)", database.name)
+
+
+def _drop_all(cluster: Cluster, run: str) -> None:
+    with psycopg.connect(cluster.dsn("postgres")) as connection:
+        names = connection.execute(
+            "select datname from pg_database where starts_with(datname, %s)", (f"chronicle_{run}_",)
+        ).fetchall()
+    for (name,) in names:
+        cluster.execute("drop database {} with (force)", name)
