@@ -1,0 +1,98 @@
+-- Names are those of today, found through the triggers; the registry's serve where the table is gone.
+create view chronicle.tracked_tables as
+select
+    r.table_id,
+    coalesce(n.nspname, r.schema_name) as schema_name,
+    coalesce(c.relname, r.table_name) as table_name,
+    r.resource_type,
+    r.key_columns,
+    r.organization_column,
+    r.excluded_columns,
+    r.masked_columns,
+    r.tracked_since,
+    r.tracked_until,
+    case
+        when r.tracked_until is not null then 'ended'
+        when c.oid is null then 'broken'
+        when not chronicle.has_capture_triggers(c.oid) then 'broken'
+        when coalesce(d.added_columns, d.lost_columns) is not null then 'drifted'
+        else 'tracked'
+    end as state,
+    case
+        when r.tracked_until is not null then null
+        when c.oid is null
+            then 'No capture trigger stands: the table or its triggers were dropped.'
+        when not chronicle.has_capture_triggers(c.oid)
+            then 'A capture trigger is missing or disabled; chronicle.enable_tracking puts it back.'
+        when coalesce(d.added_columns, d.lost_columns) is not null
+            then concat_ws(
+                ' ',
+                'The table has changed since.',
+                'Not recorded column by column: ' || d.added_columns || '.',
+                'Gone: ' || d.lost_columns || '.',
+                'chronicle.enable_tracking takes it up.'
+            )
+    end as problem
+from chronicle.table_registry as r
+left join pg_catalog.pg_proc as p
+    on p.pronamespace = (select s.oid from pg_catalog.pg_namespace as s where s.nspname = 'chronicle_capture')
+    and p.proname = 'capture_' || r.table_id
+left join lateral (
+    select t.tgrelid
+    from pg_catalog.pg_trigger as t
+    where t.tgfoid = p.oid and t.tgparentid = 0
+    order by t.tgrelid
+    limit 1
+) as g on true
+left join pg_catalog.pg_class as c on c.oid = g.tgrelid
+left join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+left join lateral (
+    select
+        (
+            select string_agg(a.attname, ', ' order by a.attnum)
+            from pg_catalog.pg_attribute as a
+            where a.attrelid = c.oid
+                and a.attnum > 0
+                and not a.attisdropped
+                and a.attgenerated <> 'v'
+                and a.attname <> all (r.captured_columns || r.excluded_columns)
+        ) as added_columns,
+        (
+            select string_agg(k.name, ', ' order by k.place)
+            from unnest(r.captured_columns) with ordinality as k (name, place)
+            where not exists (
+                select from pg_catalog.pg_attribute as a
+                where a.attrelid = c.oid and a.attname = k.name and not a.attisdropped
+            )
+        ) as lost_columns
+) as d on true;
+
+comment on view chronicle.tracked_tables is
+'Every table that is or was tracked, how, and what is wrong with it.';
+comment on column chronicle.tracked_tables.table_id is
+'As in chronicle.events.table_id.';
+comment on column chronicle.tracked_tables.schema_name is
+'Schema of the table.';
+comment on column chronicle.tracked_tables.table_name is
+'Name of the table.';
+comment on column chronicle.tracked_tables.resource_type is
+'resource_type of its events.';
+comment on column chronicle.tracked_tables.key_columns is
+'What resource_id is made of; empty: resource_id is null.';
+comment on column chronicle.tracked_tables.organization_column is
+'The column that holds organization_id.';
+comment on column chronicle.tracked_tables.excluded_columns is
+'Columns that are not recorded.';
+comment on column chronicle.tracked_tables.masked_columns is
+'Columns recorded as "[masked]".';
+comment on column chronicle.tracked_tables.tracked_since is
+'When tracking was last begun.';
+comment on column chronicle.tracked_tables.tracked_until is
+'When tracking ended; null while it goes on.';
+comment on column chronicle.tracked_tables.state is
+'tracked, drifted (recorded, but not with every column), broken (not recorded, or not wholly) or ended.';
+comment on column chronicle.tracked_tables.problem is
+'What is wrong and what mends it; null when nothing is.';
+
+revoke all on chronicle.tracked_tables from public;
+grant select on chronicle.tracked_tables to chronicle_reader, chronicle_admin;

@@ -1,0 +1,108 @@
+-- pgchronicle, all of it, in the order in which it is built. This is the table of contents; to build a
+-- database from it (for reading and tests; everybody else uses the migrations, which equal it):
+--
+--     psql --single-transaction --set ON_ERROR_STOP=1 --file sql/install.sql
+--
+-- Each "migration:" group becomes one migration. Groups after the roles are built as chronicle_owner. The
+-- roles that own definer functions may create in the schema only while it is built.
+
+-- migration: 0001_roles_and_schemas
+-- Roles with one job each, and the two schemas.
+\ir access/roles.sql
+\ir schema.sql
+
+-- migration: 0002_types_and_context
+-- The closed sets as enums, and the context that says who acts.
+set local role chronicle_owner;
+\ir log/types.sql
+\ir ai/types.sql
+\ir email/types.sql
+\ir context/event_context.sql
+\ir context/resolve_context.sql
+\ir context/current_context.sql
+\ir context/set_context.sql
+\ir context/clear_context.sql
+
+-- migration: 0003_settings_and_registries
+-- What an installation is set to, and what the application has declared.
+set local role chronicle_owner;
+\ir settings/settings.sql
+\ir settings/normalized_key.sql
+\ir settings/logging_rules.sql
+\ir settings/derive_logging_rules.sql
+\ir settings/default_settings.sql
+\ir log/resource_types.sql
+\ir log/actions.sql
+
+-- migration: 0004_log
+-- The log itself: the table of events, its guards, its partitions, and the functions that write it.
+set local role chronicle_owner;
+grant create on schema chronicle to chronicle_writer, chronicle_sealer;
+\ir log/uuid_v7.sql
+\ir log/events.sql
+\ir log/reject_change.sql
+\ir log/event_keys.sql
+\ir log/assert_no_events.sql
+\ir lifecycle/add_partition.sql
+\ir lifecycle/partition_name.sql
+\ir lifecycle/ensure_partitions.sql
+\ir lifecycle/index_profiles.sql
+\ir log/is_event_recorded.sql
+\ir log/claim_event_id.sql
+\ir log/similar_names.sql
+\ir log/check_registered.sql
+\ir log/refuse_event.sql
+\ir log/mask_keys.sql
+\ir log/changed_keys.sql
+\ir log/changes.sql
+\ir log/log_audit_event.sql
+\ir log/log_audit_events.sql
+\ir log/log_management_event.sql
+\ir settings/set_setting.sql
+\ir log/register_resource_type.sql
+\ir log/register_action.sql
+revoke create on schema chronicle from chronicle_writer, chronicle_sealer;
+
+-- migration: 0005_access
+-- Who sees which events: administrators, auditors, and row-level security.
+set local role chronicle_owner;
+\ir access/principal.sql
+\ir access/administrators.sql
+\ir access/administered_organizations.sql
+\ir access/is_super_administrator.sql
+\ir access/is_auditor.sql
+\ir access/add_administrator.sql
+\ir access/remove_administrator.sql
+\ir access/events_policies.sql
+\ir lifecycle/first_partitions.sql
+
+-- migration: 0006_capture
+-- Tables whose changes become events.
+set local role chronicle_owner;
+grant create on schema chronicle to chronicle_writer;
+\ir capture/table_registry.sql
+\ir capture/capture_columns.sql
+\ir capture/capture_settings.sql
+\ir capture/row_expression.sql
+\ir capture/key_expression.sql
+\ir capture/capture_function_body.sql
+\ir capture/tracked_table_id.sql
+\ir capture/has_capture_triggers.sql
+\ir capture/tracking_options.sql
+\ir capture/check_trackable.sql
+\ir capture/check_owns_table.sql
+\ir capture/register_tracked_table.sql
+\ir capture/create_capture_function.sql
+\ir capture/confirm_tracking.sql
+\ir capture/retire_tracked_table.sql
+\ir capture/enable_tracking.sql
+\ir capture/disable_tracking.sql
+\ir capture/tracked_tables.sql
+revoke create on schema chronicle from chronicle_writer;
+
+-- migration: 0007_history
+-- Reading the log back.
+set local role chronicle_owner;
+grant create on schema chronicle to chronicle_reader;
+\ir history/row_changes.sql
+revoke create on schema chronicle from chronicle_reader;

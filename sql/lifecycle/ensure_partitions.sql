@@ -1,0 +1,69 @@
+-- New partitions follow the last one without a gap, whatever the interval was before, so that DEFAULT
+-- only ever holds a contiguous future. Bounds are times in UTC; the setting of the session is pinned
+-- because they are read back from the catalog as text.
+create or replace function chronicle.ensure_partitions(_ahead integer default null)
+returns setof text
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set timezone = 'UTC'
+set datestyle = 'ISO'
+as $$
+declare
+    v_ahead constant integer := coalesce(
+        _ahead,
+        (select s.value::integer from chronicle.settings as s where s.name = 'partitions_ahead')
+    );
+    v_interval constant text := (
+        select s.value #>> '{}' from chronicle.settings as s where s.name = 'partition_interval'
+    );
+    v_span constant interval := case v_interval when 'quarter' then '3 months' else '1 ' || v_interval end;
+    v_present constant timestamptz := date_trunc(v_interval, now());
+    v_from timestamptz;
+    v_to timestamptz;
+    v_name name;
+begin
+    if v_ahead not between 0 and 1000 then
+        raise exception '_ahead must be between 0 and 1000, not %', v_ahead
+            using errcode = 'invalid_parameter_value',
+                hint = 'It counts partitions beyond the present one.';
+    end if;
+
+    -- Two callers at once: the second waits, then finds the work done. Writers do not wait.
+    lock table chronicle.events in share update exclusive mode;
+
+    select max(substring(pg_get_expr(c.relpartbound, c.oid) from $r$TO \('([^']+)'\)$r$)::timestamptz)
+    into v_from
+    from pg_catalog.pg_inherits as i
+    inner join pg_catalog.pg_class as c on c.oid = i.inhrelid
+    where i.inhparent = 'chronicle.events'::regclass;
+
+    if v_from is null then
+        perform chronicle.add_partition('events_earlier', format(
+            'for values from (minvalue) to (%L)', v_present
+        ));
+        perform chronicle.add_partition('events_default', 'default');
+        return next 'events_earlier';
+        return next 'events_default';
+        v_from := v_present;
+    end if;
+
+    while v_from <= v_present + v_ahead * v_span loop
+        v_to := date_trunc(v_interval, v_from) + v_span;
+        v_name := chronicle.partition_name(v_interval, v_from);
+        perform chronicle.add_partition(v_name, format('for values from (%L) to (%L)', v_from, v_to));
+        return next v_name::text;
+        v_from := v_to;
+    end loop;
+end
+$$;
+
+comment on function chronicle.ensure_partitions(integer) is
+'Makes the partitions of chronicle.events that are missing, up to the present one and _ahead more, and
+returns their names. Harmless to repeat; writers do not wait for it.
+_ahead: how many beyond the present one; null: the setting partitions_ahead.
+Errors: 22023 outside 0 to 1000; 23514 when events already lie in events_default where a partition is due.';
+
+revoke execute on function chronicle.ensure_partitions(integer) from public;
+grant execute on function chronicle.ensure_partitions(integer) to chronicle_admin;

@@ -1,0 +1,41 @@
+-- Runs as the owner of the registry. The row and the event that tells of it are one.
+create or replace function chronicle.register_resource_type(_name text, _description text)
+returns void
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_before text;
+begin
+    if _name is null or _name = '' or _description is null then
+        raise exception 'a name and a description are needed'
+            using errcode = 'null_value_not_allowed',
+                hint = 'Say what it is: chronicle.register_resource_type(''name'', ''description'').';
+    end if;
+
+    select r.description into v_before from chronicle.resource_types as r where r.name = _name;
+    if v_before = _description then
+        return;
+    end if;
+
+    insert into chronicle.resource_types (name, description) values (_name, _description)
+    on conflict (name) do update set description = excluded.description;
+
+    perform chronicle.log_management_event(
+        case when v_before is null then 'create' else 'update' end::chronicle.action_type,
+        'chronicle.resource_type.register', 'chronicle.resource_type', _name,
+        case when v_before is not null then jsonb_build_object('description', v_before) end,
+        jsonb_build_object('description', _description)
+    );
+end
+$$;
+
+comment on function chronicle.register_resource_type(text, text) is
+'Declares a resource type, or describes it anew, and records that as an event.
+_name: as in chronicle.events.resource_type. _description: what such a resource is.
+Errors: 22004 when either is missing.';
+
+revoke execute on function chronicle.register_resource_type(text, text) from public;
+grant execute on function chronicle.register_resource_type(text, text) to chronicle_admin;

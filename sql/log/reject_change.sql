@@ -1,0 +1,36 @@
+-- The triggers that call this stand on the log's tables and on every partition, and fire always, in
+-- replica mode too. The row triggers of chronicle.events are cloned to partitions; statement triggers
+-- are not, so chronicle.add_partition makes them.
+create or replace function chronicle.reject_change()
+returns trigger
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    raise exception '% on %.% is refused', lower(tg_op), tg_table_schema, tg_table_name
+        using errcode = 'ZC003',
+            detail = 'The log is append-only: what has been recorded is neither changed nor removed.',
+            hint = 'To correct an event, log another one with _parent_event_id set to its id.';
+end
+$$;
+
+comment on function chronicle.reject_change() is
+'Trigger function: refuses update, delete and truncate with ZC003.';
+
+revoke execute on function chronicle.reject_change() from public;
+
+create trigger events_reject_row_change
+before update or delete on chronicle.events
+for each row execute function chronicle.reject_change();
+
+create trigger events_reject_change
+before update or delete or truncate on chronicle.events
+for each statement execute function chronicle.reject_change();
+
+alter table chronicle.events enable always trigger events_reject_row_change;
+alter table chronicle.events enable always trigger events_reject_change;
+
+comment on trigger events_reject_row_change on chronicle.events is
+'Refuses row changes; cloned to every partition.';
+comment on trigger events_reject_change on chronicle.events is
+'Refuses statements, truncate among them; every partition has its own.';

@@ -1,0 +1,30 @@
+-- Stands after the trigger that derives from it.
+insert into chronicle.settings (name, value, description) values
+(
+    'partition_interval', '"month"',
+    'Span of new partitions of chronicle.events: day, week, month or quarter. Those made before stay.'
+),
+(
+    'partitions_ahead', '3',
+    'How many partitions chronicle.ensure_partitions keeps ready beyond the present one.'
+),
+(
+    'enforce_resource_types', 'false',
+    'Whether chronicle.log_audit_event refuses a resource type that is not in chronicle.resource_types.'
+),
+(
+    'enforce_actions', 'false',
+    'Whether chronicle.log_audit_event refuses an action that is not in chronicle.actions.'
+),
+(
+    'masked_keys',
+    '["password", "passwd", "passphrase", "password_hash", "secret", "client_secret", "secret_key", "token",
+      "access_token", "refresh_token", "id_token", "session_token", "auth_token", "csrf_token", "api_key",
+      "private_key", "authorization", "proxy_authorization", "cookie", "set_cookie", "credentials", "otp",
+      "card_number", "credit_card", "credit_card_number", "cvv", "cvc", "pin", "ssn"]',
+    'JSON keys, at any depth, and columns whose values are masked. Case, "_" and "-" make no difference.'
+),
+(
+    'payload_limit_bytes', '16777216',
+    'Greatest size of one logged event, all its fields together, in bytes.'
+);

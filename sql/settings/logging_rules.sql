@@ -1,0 +1,25 @@
+-- What every call of log_audit_event has to know of the settings, in one row, with the masked keys made
+-- into a pattern. Reading the settings themselves would cost each call several look-ups.
+create table chronicle.logging_rules (
+    enforce_resource_types boolean not null,
+    enforce_actions boolean not null,
+    masked_keys text [] not null,
+    masked_keys_pattern text,
+    payload_limit_bytes integer not null
+);
+
+comment on table chronicle.logging_rules is
+'Private. One row, derived from chronicle.settings by a trigger there.';
+comment on column chronicle.logging_rules.enforce_resource_types is
+'As in chronicle.settings.';
+comment on column chronicle.logging_rules.enforce_actions is
+'As in chronicle.settings.';
+comment on column chronicle.logging_rules.masked_keys is
+'The masked keys as chronicle.normalized_key gives them.';
+comment on column chronicle.logging_rules.masked_keys_pattern is
+'Regular expression that finds such a key in JSON text, whatever its case; null when nothing is masked.';
+comment on column chronicle.logging_rules.payload_limit_bytes is
+'As in chronicle.settings.';
+
+revoke all on chronicle.logging_rules from public;
+grant select on chronicle.logging_rules to chronicle_writer, chronicle_admin;
