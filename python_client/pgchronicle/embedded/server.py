@@ -127,6 +127,7 @@ class Server:
             "PGPORT": str(self.port),
             "PGDATABASE": dbname,
             "PGUSER": user,
+            "PGCLIENTENCODING": "UTF8",
         }
 
     def program(self, name: str) -> Path:
@@ -252,15 +253,14 @@ class Server:
 
     def _find_running(self) -> bool:
         """Whether a server already runs on the cluster; if so it is ours from now on."""
-        try:
-            lines = (self._data / "postmaster.pid").read_text().splitlines()
-            socket = Path(lines[4])
-        except (OSError, IndexError):
+        lines = self._pid_file()
+        if len(lines) <= 4:
             return False
-        self._socket = socket
+        self._socket = Path(lines[4])
         try:
             self._version = self._ask_version()
-        except psycopg.OperationalError:
+        except EmbeddedError:
+            # The file is what is left of a server that was killed.
             self._socket = None
             return False
         if not self._detached:
@@ -335,15 +335,22 @@ class Server:
                 extra_groups=None if self._account is None else [],
             )
         deadline = time.monotonic() + _START_S
-        while True:
-            try:
-                self._version = self._ask_version()
-            except psycopg.OperationalError as error:
-                if self._process.poll() is not None or time.monotonic() > deadline:
-                    raise EmbeddedError("the server does not start", detail=_tail(log)) from error
-                time.sleep(0.02)
-            else:
-                return
+        while not self._is_ready(self._process.pid):
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise EmbeddedError("the server does not start", detail=_tail(log))
+            time.sleep(0.02)
+        self._version = self._ask_version()
+
+    def _is_ready(self, pid: int) -> bool:
+        """Whether the server says so itself: attempts to connect fail for other reasons too."""
+        lines = self._pid_file()
+        return len(lines) > 7 and lines[0] == str(pid) and lines[7].strip() == "ready"
+
+    def _pid_file(self) -> list[str]:
+        try:
+            return (self._data / "postmaster.pid").read_text().splitlines()
+        except OSError:
+            return []
 
     def _stop_child(self, process: subprocess.Popen[bytes]) -> None:
         # Nothing of a throw-away cluster is worth a checkpoint.
@@ -355,8 +362,11 @@ class Server:
             process.wait(30)
 
     def _ask_version(self) -> int:
-        with psycopg.connect(self.dsn(), connect_timeout=10) as connection:
-            return connection.info.server_version
+        try:
+            with psycopg.connect(self.dsn(), connect_timeout=10) as connection:
+                return connection.info.server_version
+        except psycopg.OperationalError as error:
+            raise EmbeddedError("cannot connect to the server", detail=str(error)) from error
 
     def _run(
         self, program: str, *arguments: str, check: bool = True, log: Path | None = None

@@ -1,0 +1,223 @@
+-- What an installation is set to, and what the application has declared.
+-- depends: pgchronicle_0002_types_and_context
+
+set local role chronicle_owner;
+
+create table chronicle.settings (
+    name text constraint settings_pkey primary key,
+    value jsonb not null,
+    description text not null,
+    constraint settings_value_fits_name check (
+        coalesce(
+            case name
+                when 'partition_interval' then value in ('"day"', '"week"', '"month"', '"quarter"')
+                when 'partitions_ahead'
+                    then jsonb_typeof(value) = 'number' and value between '1' and '100'
+                        and value::text ~ '^[0-9]+$'
+                when 'enforce_resource_types' then jsonb_typeof(value) = 'boolean'
+                when 'enforce_actions' then jsonb_typeof(value) = 'boolean'
+                when 'masked_keys'
+                    then jsonb_typeof(value) = 'array'
+                        and not jsonb_path_exists(value, '$[*] ? (@.type() != "string" || @ == "")')
+                when 'payload_limit_bytes'
+                    then jsonb_typeof(value) = 'number' and value between '1024' and '200000000'
+                        and value::text ~ '^[0-9]+$'
+            end,
+            false
+        )
+    )
+);
+
+comment on table chronicle.settings is
+'What this installation is set to. Change a value with chronicle.set_setting: the change is an event.';
+comment on column chronicle.settings.name is
+'Name of the setting.';
+comment on column chronicle.settings.value is
+'Its value as JSON, of the type that settings_value_fits_name asks for.';
+comment on column chronicle.settings.description is
+'What it does, in a sentence.';
+
+revoke all on chronicle.settings from public;
+grant select on chronicle.settings to chronicle_writer, chronicle_reader, chronicle_app, chronicle_admin;
+
+create or replace function chronicle.normalized_key(_key text)
+returns text
+language sql
+immutable
+strict
+set search_path = pg_catalog, pg_temp
+as $$
+    select translate(lower(_key), '_-', '')
+$$;
+
+comment on function chronicle.normalized_key(text) is
+'Private. A key as masking compares it: in lower case, without "_" and "-".';
+
+revoke execute on function chronicle.normalized_key(text) from public;
+grant execute on function chronicle.normalized_key(text) to chronicle_writer;
+
+-- What every call of log_audit_event has to know of the settings, in one row, with the masked keys made
+-- into a pattern. Reading the settings themselves would cost each call several look-ups.
+create table chronicle.logging_rules (
+    enforce_resource_types boolean not null,
+    enforce_actions boolean not null,
+    masked_keys text [] not null,
+    masked_keys_pattern text,
+    payload_limit_bytes integer not null
+);
+
+comment on table chronicle.logging_rules is
+'Private. One row, derived from chronicle.settings by a trigger there.';
+comment on column chronicle.logging_rules.enforce_resource_types is
+'As in chronicle.settings.';
+comment on column chronicle.logging_rules.enforce_actions is
+'As in chronicle.settings.';
+comment on column chronicle.logging_rules.masked_keys is
+'The masked keys as chronicle.normalized_key gives them.';
+comment on column chronicle.logging_rules.masked_keys_pattern is
+'Regular expression that finds such a key in JSON text, whatever its case; null when nothing is masked.';
+comment on column chronicle.logging_rules.payload_limit_bytes is
+'As in chronicle.settings.';
+
+revoke all on chronicle.logging_rules from public;
+grant select on chronicle.logging_rules to chronicle_writer, chronicle_admin;
+
+create or replace function chronicle.derive_logging_rules()
+returns trigger
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_keys text[];
+    v_pattern text;
+begin
+    select
+        coalesce(array_agg(k.key), '{}'),
+        -- Between two characters of a key, "_" and "-" may stand; characters with a meaning are escaped.
+        '"(?:' || string_agg(
+            (
+                select string_agg(
+                    regexp_replace(c.letter, '[][*+?^$(){}|.\\]', '\\\&'), '[_-]*' order by c.place
+                )
+                from regexp_split_to_table(k.key, '') with ordinality as c (letter, place)
+            ),
+            '|'
+        ) || ')[_-]*":'
+    into v_keys, v_pattern
+    from (
+        select distinct chronicle.normalized_key(e.element) as key
+        from chronicle.settings as s
+        cross join lateral jsonb_array_elements_text(s.value) as e (element)
+        where s.name = 'masked_keys'
+    ) as k
+    where k.key <> '';
+
+    delete from chronicle.logging_rules;
+    insert into chronicle.logging_rules (
+        enforce_resource_types, enforce_actions, masked_keys, masked_keys_pattern, payload_limit_bytes
+    )
+    select
+        bool_or(s.value = 'true') filter (where s.name = 'enforce_resource_types'),
+        bool_or(s.value = 'true') filter (where s.name = 'enforce_actions'),
+        v_keys,
+        v_pattern,
+        max((s.value #>> '{}')::integer) filter (where s.name = 'payload_limit_bytes')
+    from chronicle.settings as s;
+
+    return null;
+end
+$$;
+
+comment on function chronicle.derive_logging_rules() is
+'Trigger function: makes chronicle.logging_rules from chronicle.settings.';
+
+revoke execute on function chronicle.derive_logging_rules() from public;
+
+create trigger settings_derive_logging_rules
+after insert or update on chronicle.settings
+for each statement execute function chronicle.derive_logging_rules();
+
+comment on trigger settings_derive_logging_rules on chronicle.settings is
+'Keeps chronicle.logging_rules in step.';
+
+-- Stands after the trigger that derives from it.
+insert into chronicle.settings (name, value, description) values
+(
+    'partition_interval', '"month"',
+    'Span of new partitions of chronicle.events: day, week, month or quarter. Those made before stay.'
+),
+(
+    'partitions_ahead', '3',
+    'How many partitions chronicle.ensure_partitions keeps ready beyond the present one.'
+),
+(
+    'enforce_resource_types', 'false',
+    'Whether chronicle.log_audit_event refuses a resource type that is not in chronicle.resource_types.'
+),
+(
+    'enforce_actions', 'false',
+    'Whether chronicle.log_audit_event refuses an action that is not in chronicle.actions.'
+),
+(
+    'masked_keys',
+    '["password", "passwd", "passphrase", "password_hash", "secret", "client_secret", "secret_key", "token",
+      "access_token", "refresh_token", "id_token", "session_token", "auth_token", "csrf_token", "api_key",
+      "private_key", "authorization", "proxy_authorization", "cookie", "set_cookie", "credentials", "otp",
+      "card_number", "credit_card", "credit_card_number", "cvv", "cvc", "pin", "ssn"]',
+    'JSON keys, at any depth, and columns whose values are masked. Case, "_" and "-" make no difference.'
+),
+(
+    'payload_limit_bytes', '16777216',
+    'Greatest size of one logged event, all its fields together, in bytes.'
+);
+
+create table chronicle.resource_types (
+    name text constraint resource_types_pkey primary key,
+    description text not null,
+    constraint resource_types_name_is_not_empty check (name <> '')
+);
+
+comment on table chronicle.resource_types is
+'Resource types the application has declared. Binding while the setting enforce_resource_types is true.';
+comment on column chronicle.resource_types.name is
+'As in chronicle.events.resource_type.';
+comment on column chronicle.resource_types.description is
+'What such a resource is.';
+
+insert into chronicle.resource_types (name, description) values
+('chronicle.action', 'A row of chronicle.actions'),
+('chronicle.administrator', 'A row of chronicle.administrators'),
+('chronicle.resource_type', 'A row of chronicle.resource_types'),
+('chronicle.setting', 'A row of chronicle.settings'),
+('chronicle.tracked_table', 'A table whose changes are captured');
+
+revoke all on chronicle.resource_types from public;
+grant select on chronicle.resource_types
+to chronicle_writer, chronicle_app, chronicle_reader, chronicle_admin;
+
+create table chronicle.actions (
+    name text constraint actions_pkey primary key,
+    description text not null,
+    constraint actions_name_is_not_empty check (name <> '')
+);
+
+comment on table chronicle.actions is
+'Actions the application has declared. Binding while the setting enforce_actions is true.';
+comment on column chronicle.actions.name is
+'As in chronicle.events.action: domain.verb or domain.verb.subverb.';
+comment on column chronicle.actions.description is
+'What is done.';
+
+insert into chronicle.actions (name, description) values
+('chronicle.action.register', 'An action was declared or described anew'),
+('chronicle.administrator.add', 'Somebody was made an administrator'),
+('chronicle.administrator.remove', 'Somebody ceased to be an administrator'),
+('chronicle.resource_type.register', 'A resource type was declared or described anew'),
+('chronicle.setting.update', 'A setting was changed'),
+('chronicle.tracking.disable', 'Capture of a table was ended'),
+('chronicle.tracking.enable', 'Capture of a table was begun'),
+('chronicle.tracking.update', 'Capture of a table goes on with other options');
+
+revoke all on chronicle.actions from public;
+grant select on chronicle.actions
+to chronicle_writer, chronicle_app, chronicle_reader, chronicle_admin;

@@ -1,0 +1,31 @@
+-- Undoes pgchronicle_0004_log.
+
+set local role chronicle_owner;
+
+drop function chronicle.register_action(text, text);
+drop function chronicle.register_resource_type(text, text);
+drop function chronicle.set_setting(text, jsonb);
+drop function chronicle.log_management_event( chronicle.action_type, text, text, text, jsonb, jsonb );
+drop function chronicle.log_audit_events(jsonb);
+drop function chronicle.log_audit_event( anycompatible, anycompatible, chronicle.actor_type, inet, text, chronicle.action_type, text, jsonb, text, anycompatible, jsonb, jsonb, jsonb, jsonb, text, text, jsonb, integer, chronicle.severity_level, chronicle.event_status, text, text, text, text, text, boolean, text, text, text, uuid, uuid, timestamptz, uuid );
+drop function chronicle.changes(jsonb, jsonb);
+drop function chronicle.changed_keys(jsonb, jsonb);
+drop function chronicle.mask_keys(jsonb, text []);
+drop function chronicle.refuse_event( chronicle.actor_type, chronicle.action_type, text, timestamptz, integer, jsonb, bigint, integer );
+drop function chronicle.check_registered(text, text, boolean, boolean);
+drop function chronicle.similar_names(text, text []);
+drop function chronicle.claim_event_id(uuid, jsonb);
+drop function chronicle.is_event_recorded(uuid);
+drop view chronicle.index_profiles;
+drop function chronicle.ensure_partitions(integer);
+drop function chronicle.partition_name(text, timestamptz);
+drop function chronicle.add_partition(name, text);
+drop function chronicle.assert_no_events();
+drop trigger event_keys_reject_change on chronicle.event_keys;
+drop table chronicle.event_keys;
+drop trigger events_reject_change on chronicle.events;
+drop trigger events_reject_row_change on chronicle.events;
+drop table chronicle.events;
+drop sequence chronicle.events_seq;
+drop function chronicle.uuid_v7();
+drop function chronicle.reject_change();

@@ -1,0 +1,22 @@
+-- Undoes pgchronicle_0006_capture.
+
+set local role chronicle_owner;
+
+drop view chronicle.tracked_tables;
+drop function chronicle.disable_tracking(regclass);
+drop function chronicle.enable_tracking(regclass, text, name, name [], name []);
+drop function chronicle.retire_tracked_table(integer);
+drop function chronicle.confirm_tracking(regclass, integer, text, jsonb);
+drop function chronicle.create_capture_function(regclass, integer);
+drop function chronicle.register_tracked_table(regclass, text, name, name [], name []);
+drop function chronicle.check_owns_table(regclass);
+drop function chronicle.check_trackable(regclass);
+drop function chronicle.tracking_options(chronicle.table_registry);
+drop function chronicle.has_capture_triggers(regclass);
+drop function chronicle.tracked_table_id(regclass);
+drop function chronicle.capture_function_body(regclass, chronicle.table_registry);
+drop function chronicle.key_expression(text, name []);
+drop function chronicle.row_expression(text, name [], name [], name []);
+drop function chronicle.capture_settings(regclass);
+drop function chronicle.capture_columns(regclass);
+drop table chronicle.table_registry;
