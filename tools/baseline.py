@@ -11,8 +11,8 @@ why begin a group, and a group becomes one migration:
 Files are put in where they are named, other statements stay where they are, further comments go.
 
 The rollback drops, the last made first, what the group's files comment on: the house has no object
-without a comment. What it must do before or after that stands in sql/rollback/0002_log.before.sql
-and .after.sql.
+without a comment. It does so as the owner of the schemas. What it must do before or after that
+stands in sql/rollback/0002_log.before.sql and 0002_log.after.sql.
 """
 
 import argparse
@@ -129,7 +129,7 @@ def backward(group: Group, sql: Path) -> str:
         path.read_text().strip() if path.exists() else ""
         for path in (sql / "rollback" / f"{group.name}.{when}.sql" for when in ("before", "after"))
     )
-    parts = [f"-- Undoes {group.migration_id}.", before, OWNER, drops, after]
+    parts = [f"-- Undoes {group.migration_id}.", OWNER, before, drops, after]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
