@@ -2,13 +2,16 @@
 else."""
 
 import os
-from collections.abc import Generator
+import traceback
+import warnings
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, LiteralString
 
 import psycopg
+import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import TupleRow
@@ -16,6 +19,13 @@ from psycopg.rows import TupleRow
 from pgchronicle import embedded
 
 Connection = psycopg.Connection[TupleRow]
+
+ROOT = Path(__file__).resolve().parent.parent
+
+NAMELESS = 54321
+"""A user id that no system gives a name to."""
+
+root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 
 INSTALLER = "installer"
 """Owns the databases and may create roles; anything but a superuser."""
@@ -143,3 +153,33 @@ def acting_as(connection: Connection, role: str) -> Generator[Connection]:
         connection.execute(
             sql.SQL("set local session authorization {}").format(sql.Identifier(before[0]))
         )
+
+
+def in_a_child(task: Callable[[], None], *, uid: int | None = None) -> None:
+    """Runs a task in a process of its own, as somebody else if asked, and passes on its failure.
+
+    A fork, because the interpreter may be installed where that user cannot read it.
+    """
+    reader, writer = os.pipe()
+    with warnings.catch_warnings():
+        # Newer versions of Python warn of threads, which the child does not use.
+        warnings.simplefilter("ignore")
+        child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            if uid is not None:
+                os.setgroups([])
+                os.setgid(uid)
+                os.setuid(uid)
+            task()
+            status = 0
+        except BaseException:
+            os.write(writer, traceback.format_exc().encode())
+        finally:
+            os._exit(status)
+    os.close(writer)
+    with os.fdopen(reader) as failure:
+        text = failure.read()
+    os.waitpid(child, 0)
+    assert not text, text

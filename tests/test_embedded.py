@@ -7,8 +7,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import traceback
-import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -25,13 +23,10 @@ from pgchronicle.embedded import (
     homes,
 )
 from pgchronicle.embedded.account import Account
+from support import NAMELESS, in_a_child, root_only
 
 # The server comes to know of its parent's death from Linux; elsewhere the next start sweeps it up.
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="needs prctl and pidfd")
-root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-
-# A user id that no system gives a name to.
-NAMELESS = 54321
 
 
 @pytest.fixture
@@ -79,36 +74,6 @@ def postmaster(home: Path) -> int:
 def make_old(home: Path) -> None:
     """Makes the directory look as if it had been made long ago, so that it may be swept."""
     os.utime(home, (0, 0))
-
-
-def in_a_child(task: Callable[[], None], *, uid: int | None = None) -> None:
-    """Runs a task in a process of its own, as somebody else if asked, and passes on its failure.
-
-    A fork, because the interpreter may be installed where that user cannot read it.
-    """
-    reader, writer = os.pipe()
-    with warnings.catch_warnings():
-        # Newer versions of Python warn of threads, which the child does not use.
-        warnings.simplefilter("ignore")
-        child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            if uid is not None:
-                os.setgroups([])
-                os.setgid(uid)
-                os.setuid(uid)
-            task()
-            status = 0
-        except BaseException:
-            os.write(writer, traceback.format_exc().encode())
-        finally:
-            os._exit(status)
-    os.close(writer)
-    with os.fdopen(reader) as failure:
-        text = failure.read()
-    os.waitpid(child, 0)
-    assert not text, text
 
 
 def test_server_answers_and_leaves_nothing_behind() -> None:

@@ -26,7 +26,7 @@ from yoyo.connections import DatabaseURI
 from yoyo.migrations import Migration, MigrationList, default_migration_table
 
 # Any number does that nobody else takes.
-_ADVISORY_LOCK = 0x7067_6368_726F_6E00
+ADVISORY_LOCK = 0x7067_6368_726F_6E00
 
 _Connection = psycopg.Connection[Any]
 
@@ -236,7 +236,7 @@ def _wait_for_others(connection: _Connection, wait_s: float) -> None:
     wait_ms = max(1, round(wait_s * 1000))
     connection.execute("select pg_catalog.set_config('lock_timeout', %s, true)", (f"{wait_ms}ms",))
     try:
-        connection.execute("select pg_catalog.pg_advisory_xact_lock(%s)", (_ADVISORY_LOCK,))
+        connection.execute("select pg_catalog.pg_advisory_xact_lock(%s)", (ADVISORY_LOCK,))
     except errors.LockNotAvailable as error:
         raise MigrationLockedError(
             "another process is migrating this database",
