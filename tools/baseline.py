@@ -108,7 +108,7 @@ def dropped(text: str) -> Iterator[tuple[int, str]]:
             turn = 3 if kind == "schema" else 2 if is_trigger_function else 1
             yield turn, f"drop {kind} {name};"
         elif kind not in IMPLICIT:
-            raise BaselineError(f"how is a {kind} dropped? ({name})")
+            raise BaselineError(f"cannot tell how to drop {kind} {name}")
 
 
 def forward(group: Group, previous: Group | None) -> str:
