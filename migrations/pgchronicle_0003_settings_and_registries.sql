@@ -93,8 +93,9 @@ declare
 begin
     select
         coalesce(array_agg(k.key), '{}'),
-        -- Between two characters of a key, "_" and "-" may stand; characters with a meaning are escaped.
-        '"(?:' || string_agg(
+        -- Before, between and after the characters of a key, "_" and "-" may stand; characters with a
+        -- meaning are escaped.
+        '"[_-]*(?:' || string_agg(
             (
                 select string_agg(
                     regexp_replace(c.letter, '[][*+?^$(){}|.\\]', '\\\&'), '[_-]*' order by c.place

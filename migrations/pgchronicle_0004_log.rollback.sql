@@ -2,6 +2,14 @@
 
 set local role chronicle_owner;
 
+-- Undoing everything goes from the last migration to the first, each by itself. The first of them that
+-- would lead to the loss of events must refuse, so that nothing is undone by halves.
+do $guard$
+begin
+    perform chronicle.assert_no_events();
+end
+$guard$;
+
 drop function chronicle.register_action(text, text);
 drop function chronicle.register_resource_type(text, text);
 drop function chronicle.set_setting(text, jsonb);
@@ -11,7 +19,7 @@ drop function chronicle.log_audit_event( anycompatible, anycompatible, chronicle
 drop function chronicle.changes(jsonb, jsonb);
 drop function chronicle.changed_keys(jsonb, jsonb);
 drop function chronicle.mask_keys(jsonb, text []);
-drop function chronicle.refuse_event( chronicle.actor_type, chronicle.action_type, text, timestamptz, integer, jsonb, bigint, integer );
+drop function chronicle.refuse_event( chronicle.actor_type, chronicle.action_type, timestamptz, integer, text [], jsonb, bigint, integer );
 drop function chronicle.check_registered(text, text, boolean, boolean);
 drop function chronicle.similar_names(text, text []);
 drop function chronicle.claim_event_id(uuid, jsonb);

@@ -2,6 +2,14 @@
 
 set local role chronicle_owner;
 
+-- Undoing everything goes from the last migration to the first, each by itself. The first of them that
+-- would lead to the loss of events must refuse, so that nothing is undone by halves.
+do $guard$
+begin
+    perform chronicle.assert_no_events();
+end
+$guard$;
+
 drop policy events_super_administrator_reads on chronicle.events;
 drop policy events_organization_administrator_reads on chronicle.events;
 drop policy events_auditor_reads on chronicle.events;

@@ -19,7 +19,7 @@ create table chronicle.table_registry (
     key_columns name [] not null,
     tracked_since timestamptz not null default clock_timestamp(),
     tracked_until timestamptz,
-    constraint table_registry_resource_type_is_not_empty check (resource_type <> '')
+    constraint table_registry_resource_type_fits_index check (octet_length(resource_type) between 1 and 1000)
 );
 
 comment on table chronicle.table_registry is
@@ -61,14 +61,18 @@ grant select on chronicle.table_registry to chronicle_writer, chronicle_reader, 
 -- Rendering: a type that a user can define may have a cast to json, and jsonb_build_object would run that
 -- cast with the writer's rights. Such values are rendered by the output function of their type.
 create or replace function chronicle.capture_columns(_table regclass)
-returns table (column_name name, place integer, is_compared_by_image boolean, is_user_type boolean, base_type oid)
+returns table (
+    column_name name, place integer, type_name text, comparison text, is_user_type boolean, base_type oid
+)
 language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
     with recursive unwrapped as (
         -- Domains are unwrapped down to what they stand on, arrays down to their elements.
-        select a.attname, a.attnum, a.attcollation, a.atttypid as type_id, false as is_array
+        select
+            a.attname, a.attnum, a.attcollation, a.atttypid as declared_type, a.atttypid as type_id,
+            false as is_array
         from pg_catalog.pg_attribute as a
         where a.attrelid = _table
             and a.attnum > 0
@@ -77,7 +81,7 @@ as $$
             and a.attgenerated <> 'v'
         union all
         select
-            u.attname, u.attnum, u.attcollation,
+            u.attname, u.attnum, u.attcollation, u.declared_type,
             case t.typtype when 'd' then t.typbasetype else t.typelem end,
             u.is_array or t.typtype <> 'd'
         from unwrapped as u
@@ -87,16 +91,23 @@ as $$
     select
         u.attname,
         u.attnum::integer,
-        u.is_array or not (
-            t.typtype = 'e'
-            or t.oid = any(
-                array[
-                    'bool', 'int2', 'int4', 'int8', 'oid', 'uuid', 'date', 'time', 'timestamp',
-                    'timestamptz', 'bytea', 'money', 'macaddr'
-                ]::regtype[]::oid[]
-            )
-            or t.oid = any(array['text', 'varchar', 'name']::regtype[]::oid[])
-            and coalesce(c.collisdeterministic, true)
+        u.declared_type::regtype::text,
+        format(
+            case
+                when not u.is_array and (
+                    t.typtype = 'e'
+                    or t.oid = any(
+                        array[
+                            'bool', 'int2', 'int4', 'int8', 'oid', 'uuid', 'date', 'time', 'timestamp',
+                            'timestamptz', 'bytea', 'money', 'macaddr', 'name'
+                        ]::regtype[]::oid[]
+                    )
+                    or t.oid in ('text'::regtype, 'varchar'::regtype) and coalesce(c.collisdeterministic, true)
+                )
+                    then 'old.%1$I is distinct from new.%1$I'
+                else 'row(old.%1$I)::record operator(pg_catalog.*<>) row(new.%1$I)::record'
+            end,
+            u.attname
         ),
         t.oid >= 16384,
         t.oid
@@ -108,9 +119,9 @@ as $$
 $$;
 
 comment on function chronicle.capture_columns(regclass) is
-'Private. The columns of a table that can be captured, in their order. is_compared_by_image: equality of the
-type is not identity. is_user_type: it is, or is made of, a type that is not built in. base_type: the type
-under domains and arrays.';
+'Private. The columns of a table that can be captured, in their order. comparison: an expression that is true
+when old and new differ. is_user_type: the type is, or is made of, one that is not built in. base_type: what
+lies under domains and arrays.';
 
 revoke execute on function chronicle.capture_columns(regclass) from public;
 grant execute on function chronicle.capture_columns(regclass) to chronicle_writer;
@@ -225,9 +236,55 @@ JSON object of several, each as text. _row: old or new.';
 revoke execute on function chronicle.key_expression(text, name []) from public;
 grant execute on function chronicle.key_expression(text, name []) to chronicle_writer;
 
+create or replace function chronicle.organization_expression(_row text, _column name)
+returns text
+language sql
+immutable
+set search_path = pg_catalog, pg_temp
+as $$
+    select case
+        when _column is null then 'null'
+        else format('nullif(format(''%%s'', %s.%I), '''')', _row, _column)
+    end
+$$;
+
+comment on function chronicle.organization_expression(text, name) is
+'Private. The text of an expression that gives a row''s organization_id. _row: old or new. _column: holds it;
+null for none.';
+
+revoke execute on function chronicle.organization_expression(text, name) from public;
+grant execute on function chronicle.organization_expression(text, name) to chronicle_writer;
+
+create or replace function chronicle.type_expression(_row text, _table regclass)
+returns text
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select coalesce(
+        string_agg(
+            format('pg_typeof(%s.%I) = %L::regtype', _row, c.column_name, c.type_name), ' and ' order by c.place
+        ),
+        'true'
+    )
+    from chronicle.capture_columns(_table) as c
+    where not c.is_user_type
+$$;
+
+comment on function chronicle.type_expression(text, regclass) is
+'Private. The text of an expression that is true while the columns of a row still have the types they have
+now. Columns of users'' types are left out: they are rendered safely whatever they become. _row: old or new.';
+
+revoke execute on function chronicle.type_expression(text, regclass) from public;
+grant execute on function chronicle.type_expression(text, regclass) to chronicle_writer;
+
 -- Writes the function that captures one table: static SQL, its columns and key compiled in, so that a
 -- row costs no look-up in a catalog and no dynamic statement. The exception block surrounds rendering
 -- alone; it holds no write, so it takes no transaction id.
+--
+-- The types of the columns are asked for at each row, which costs a few hundredths of a microsecond each:
+-- a column that was given another type since might be compared wrongly, and a cast that its owner made
+-- would run with the writer's rights.
 create or replace function chronicle.capture_function_body(_table regclass, _options chronicle.table_registry)
 returns text
 language plpgsql
@@ -238,58 +295,35 @@ declare
     v_user_typed constant name[] := array(
         select c.column_name from chronicle.capture_columns(_table) as c where c.is_user_type
     );
-    v_comparisons text;
-    v_changed_columns text;
-    -- Nothing, where there is no column to take the organization from.
-    v_organization constant text := case
-        when _options.organization_column is null then ''
-        else format(
-            E'\n            v_organization_id := nullif(format(''%%%%s'', %%s.%I), '''');',
-            _options.organization_column
-        )
+    -- The text form of the row shows every column.
+    v_shows_rows constant text := case
+        when cardinality(_options.masked_columns || _options.excluded_columns) = 0 then 'true' else 'false'
     end;
-    v_whole_row constant text := case
-        when cardinality(_options.masked_columns || _options.excluded_columns) > 0 then 'null'
-        else 'case when tg_op not in (''TRUNCATE'', %L) then jsonb_build_object(''row'', format(''%%s'', %s)) end'
-    end;
+    v_update text;
+    v_changed text;
+    v_excluded text;
 begin
     select
         string_agg(
             format(
                 E'            if %s then\n'
-                || E'                v_changed := array_append(v_changed, %L);\n'
-                || E'                v_before := v_before || %s;\n'
-                || E'                v_after := v_after || %s;\n%s'
-                || E'            end if;\n',
-                x.comparison,
-                x.column_name,
-                chronicle.row_expression('old', array[x.column_name], _options.masked_columns, v_user_typed),
-                chronicle.row_expression('new', array[x.column_name], _options.masked_columns, v_user_typed),
-                case when x.column_name = any(_options.key_columns) then format(
-                    E'                v_related := jsonb_build_array(jsonb_build_object(''relation'', '
-                    || E'''previous_key'', ''resource_type'', %L, ''resource_id'', %s));\n',
-                    _options.resource_type, chronicle.key_expression('old', _options.key_columns)
-                ) else '' end
+                '                v_changed := array_append(v_changed, %L);\n'
+                '                v_before := v_before || %s;\n'
+                '                v_after := v_after || %s;\n'
+                '            end if;\n',
+                c.comparison,
+                c.column_name,
+                chronicle.row_expression('old', array[c.column_name], _options.masked_columns, v_user_typed),
+                chronicle.row_expression('new', array[c.column_name], _options.masked_columns, v_user_typed)
             ),
-            '' order by x.place
-        ),
-        string_agg(format('case when %s then %L end', x.comparison, x.column_name), ', ' order by x.place)
-    into v_comparisons, v_changed_columns
-    from (
-        select
-            c.column_name,
-            c.place,
-            format(
-                case
-                    when c.is_compared_by_image
-                        then 'row(old.%1$I)::record operator(pg_catalog.*<>) row(new.%1$I)::record'
-                    else 'old.%1$I is distinct from new.%1$I'
-                end,
-                c.column_name
-            ) as comparison
-        from chronicle.capture_columns(_table) as c
-        where c.column_name = any(_options.captured_columns)
-    ) as x;
+            '' order by c.place
+        ) filter (where c.column_name = any(_options.captured_columns)),
+        string_agg(format('case when %s then %L end', c.comparison, c.column_name), ', ' order by c.place)
+            filter (where c.column_name = any(_options.captured_columns)),
+        string_agg(c.comparison, ' or ' order by c.place)
+            filter (where c.column_name = any(_options.excluded_columns))
+    into v_update, v_changed, v_excluded
+    from chronicle.capture_columns(_table) as c;
 
     return format(
         $body$
@@ -312,37 +346,63 @@ begin
     end if;
 
     begin
+        if tg_op = 'DELETE' then
+            v_resource_id := %1$s;
+            v_organization_id := %2$s;
+            if not (%3$s) then
+                raise exception 'a column has another type' using errcode = 'datatype_mismatch';
+            end if;
+            v_before := %4$s;
+        elsif tg_op in ('INSERT', 'UPDATE') then
+            v_resource_id := %5$s;
+            v_organization_id := %6$s;
+            if not (%7$s) then
+                raise exception 'a column has another type' using errcode = 'datatype_mismatch';
+            end if;
+        end if;
+
         if tg_op = 'INSERT' then
-            v_resource_id := %11$s;%13$s
-            v_after := %2$s;
-        elsif tg_op = 'DELETE' then
-            v_resource_id := %10$s;%14$s
-            v_before := %1$s;
+            v_after := %8$s;
         elsif tg_op = 'UPDATE' then
-            v_resource_id := %11$s;%13$s
             v_before := '{}';
             v_after := '{}';
             v_changed := '{}';
-%3$s            if v_changed = '{}' then
-                return null;
+%9$s            if v_changed = '{}' then
+                if %10$s then
+                    return null;
+                end if;
+                raise exception 'a column was added' using errcode = 'datatype_mismatch';
+            end if;
+            if v_resource_id <> %1$s then
+                v_related := jsonb_build_array(jsonb_build_object(
+                    'relation', 'previous_key', 'resource_type', %11$L, 'resource_id', %1$s
+                ));
             end if;
         end if;
     exception
-    -- A column was renamed, dropped or retyped since. The write must go on; its event says so, and keeps the
-    -- row in its text form unless that would show what is not to be recorded.
-    when undefined_column or undefined_function or datatype_mismatch then
+    -- The write goes on. Its event says what is wrong, and holds the row in its text form unless that
+    -- would show what is not to be recorded.
+    when undefined_column or undefined_function or undefined_object or datatype_mismatch then
         v_error := sqlstate || ': the table has changed since it was tracked: ' || sqlerrm;
         v_changed := null;
-        v_before := %15$s;
-        v_after := %16$s;
+        v_before := case when %12$s and tg_op <> 'INSERT' then jsonb_build_object('row', format('%%s', old)) end;
+        v_after := case when %12$s and tg_op <> 'DELETE' then jsonb_build_object('row', format('%%s', new)) end;
     when data_exception or program_limit_exceeded or out_of_memory then
         v_error := sqlstate || ': ' || sqlerrm;
         v_before := null;
         v_after := null;
         if tg_op = 'UPDATE' then
-            v_changed := array_remove(array[%4$s]::text[], null);
+            v_changed := array_remove(array[%13$s]::text[], null);
         end if;
     end;
+
+    -- They are indexed, and an index holds no longer entries. The row itself has the value.
+    if octet_length(v_resource_id) > 1000 then
+        v_resource_id := 'sha256:' || encode(sha256(convert_to(v_resource_id, 'UTF8')), 'hex');
+    end if;
+    if octet_length(v_organization_id) > 1000 then
+        v_organization_id := 'sha256:' || encode(sha256(convert_to(v_organization_id, 'UTF8')), 'hex');
+    end if;
 
     if coalesce(current_setting('chronicle.context', true), '') <> ''
         or coalesce(current_setting('request.jwt.claims', true), '') <> ''
@@ -371,12 +431,12 @@ begin
         coalesce(v_context.context_state, 'absent'),
         'captured',
         case tg_op when 'INSERT' then 'create' when 'UPDATE' then 'update' else 'delete' end::chronicle.action_type,
-        case tg_op when 'INSERT' then %5$L when 'UPDATE' then %6$L when 'DELETE' then %7$L else %8$L end,
+        case tg_op when 'INSERT' then %14$L when 'UPDATE' then %15$L when 'DELETE' then %16$L else %17$L end,
         v_context.reason,
-        %9$L,
+        %11$L,
         v_resource_id,
         v_related,
-        %12$s,
+        %18$s,
         v_before,
         v_after,
         v_changed,
@@ -393,22 +453,24 @@ begin
     return null;
 end
 $body$,
+        chronicle.key_expression('old', _options.key_columns),                                          -- 1
+        chronicle.organization_expression('old', _options.organization_column),                         -- 2
+        chronicle.type_expression('old', _table),                                                       -- 3
         chronicle.row_expression('old', _options.captured_columns, _options.masked_columns, v_user_typed),
+        chronicle.key_expression('new', _options.key_columns),                                          -- 5
+        chronicle.organization_expression('new', _options.organization_column),                         -- 6
+        chronicle.type_expression('new', _table),                                                       -- 7
         chronicle.row_expression('new', _options.captured_columns, _options.masked_columns, v_user_typed),
-        v_comparisons,
-        v_changed_columns,
-        _options.resource_type || '.create',
-        _options.resource_type || '.update',
-        _options.resource_type || '.delete',
-        _options.resource_type || '.truncate',
-        _options.resource_type,
-        chronicle.key_expression('old', _options.key_columns),
-        chronicle.key_expression('new', _options.key_columns),
-        _options.table_id,
-        format(v_organization, 'new'),
-        format(v_organization, 'old'),
-        format(v_whole_row, 'INSERT', 'old'),
-        format(v_whole_row, 'DELETE', 'new')
+        v_update,                                                                                       -- 9
+        coalesce(v_excluded, 'false'),                                                                  -- 10
+        _options.resource_type,                                                                         -- 11
+        v_shows_rows,                                                                                   -- 12
+        v_changed,                                                                                      -- 13
+        _options.resource_type || '.create',                                                            -- 14
+        _options.resource_type || '.update',                                                            -- 15
+        _options.resource_type || '.delete',                                                            -- 16
+        _options.resource_type || '.truncate',                                                          -- 17
+        _options.table_id                                                                               -- 18
     );
 end
 $$;
@@ -573,8 +635,41 @@ comment on function chronicle.check_owns_table(regclass) is
 revoke execute on function chronicle.check_owns_table(regclass) from public;
 grant execute on function chronicle.check_owns_table(regclass) to chronicle_admin;
 
+-- The functions with rights of their own can not see who called them: current_user is their owner, and
+-- every chronicle_admin may call them. So the caller shows that they act for the table's owner by what only
+-- that one can do: chronicle.enable_tracking grants TRIGGER on the table to chronicle_writer, and takes it
+-- back before it ends.
+create or replace function chronicle.check_owner_consents(_table regclass)
+returns void
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if not exists (
+        select
+        from pg_catalog.pg_class as c
+        cross join lateral aclexplode(c.relacl) as a
+        where c.oid = _table
+            and a.grantee = 'chronicle_writer'::regrole
+            and a.privilege_type = 'TRIGGER'
+    ) then
+        raise exception 'the owner of % has not asked for this', _table
+            using errcode = 'insufficient_privilege',
+                hint = 'Call chronicle.enable_tracking, not what it calls.';
+    end if;
+end
+$$;
+
+comment on function chronicle.check_owner_consents(regclass) is
+'Private. Raises 42501 unless chronicle_writer holds TRIGGER on the table, which the owner grants while
+tracking is enabled.';
+
+revoke execute on function chronicle.check_owner_consents(regclass) from public;
+grant execute on function chronicle.check_owner_consents(regclass) to chronicle_writer;
+
 -- Runs as the owner of the registry. It trusts nothing that chronicle.enable_tracking checked before, as
--- every administrator may call it.
+-- every administrator may call it. The row and the event that tells of it are one.
 create or replace function chronicle.register_tracked_table(
     _table regclass,
     _resource_type text,
@@ -595,6 +690,7 @@ declare
     v_columns name[];
     v_key name[];
     v_unknown name;
+    v_before chronicle.table_registry;
     v_options chronicle.table_registry;
 begin
     select n.nspname, c.relname into strict v_schema_name, v_table_name
@@ -602,6 +698,7 @@ begin
     inner join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
     where c.oid = _table;
     perform chronicle.check_trackable(_table);
+    perform chronicle.check_owner_consents(_table);
 
     v_columns := array(select c.column_name from chronicle.capture_columns(_table) as c);
     v_key := array(
@@ -666,6 +763,9 @@ begin
         )
         values (v_schema_name, v_table_name, 'new', '{}', '{}', '{}', '{}')
         returning table_id into v_table_id;
+    else
+        select * into v_before
+        from chronicle.table_registry as r where r.table_id = v_table_id and r.tracked_until is null;
     end if;
 
     update chronicle.table_registry as r
@@ -685,13 +785,27 @@ begin
         tracked_until = null
     where r.table_id = v_table_id
     returning r.* into v_options;
+
+    if v_before.table_id is null
+        or chronicle.tracking_options(v_before) <> chronicle.tracking_options(v_options)
+        or not chronicle.has_capture_triggers(_table)
+    then
+        perform chronicle.log_management_event(
+            case when v_before.table_id is null then 'create' else 'update' end::chronicle.action_type,
+            'chronicle.tracking.' || case when v_before.table_id is null then 'enable' else 'update' end,
+            'chronicle.tracked_table',
+            format('%I.%I', v_schema_name, v_table_name),
+            case when v_before.table_id is not null then chronicle.tracking_options(v_before) end,
+            chronicle.tracking_options(v_options)
+        );
+    end if;
     return v_options;
 end
 $$;
 
 comment on function chronicle.register_tracked_table(regclass, text, name, name [], name []) is
-'Private. Enters a table and its options into the registry and returns the row.
-Errors: 42703 for an unknown column; 22023 for a key column that is excluded or masked; 42809 and 0A000 as
+'Private. Enters a table and its options into the registry, records that, and returns the row.
+Errors: 42501 unless the owner consents; 42703 for an unknown column; 22023 for a key column that is excluded or masked; 42809 and 0A000 as
 chronicle.check_trackable.';
 
 revoke execute on function chronicle.register_tracked_table(regclass, text, name, name [], name [])
@@ -700,8 +814,9 @@ grant execute on function chronicle.register_tracked_table(regclass, text, name,
 to chronicle_admin;
 
 -- Runs as the writer, who owns the capture functions and so lends them the right to insert events, and no
--- other. Between this and chronicle.confirm_tracking, in one transaction, an administrator may attach the
--- function to a trigger; afterwards nobody may.
+-- other. Until chronicle.confirm_tracking, in the same transaction, the table's owner may attach the
+-- function to a trigger; afterwards nobody may. It is made only for the table that it is named for: another
+-- one's columns would blind it.
 create or replace function chronicle.create_capture_function(_table regclass, _table_id integer)
 returns void
 language plpgsql
@@ -711,9 +826,25 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_options chronicle.table_registry;
+    v_owner name;
     v_name constant text := format('chronicle_capture.capture_%s()', _table_id);
 begin
-    select * into strict v_options from chronicle.table_registry as r where r.table_id = _table_id;
+    perform chronicle.check_owner_consents(_table);
+    select r.* into v_options
+    from chronicle.table_registry as r
+    inner join pg_catalog.pg_namespace as n on n.nspname = r.schema_name
+    inner join pg_catalog.pg_class as c on c.relnamespace = n.oid and c.relname = r.table_name
+    where r.table_id = _table_id
+        and r.tracked_until is null
+        and c.oid = _table
+        and coalesce(chronicle.tracked_table_id(_table), _table_id) = _table_id;
+    if not found then
+        raise exception '% is not registered as %', _table, _table_id
+            using errcode = 'object_not_in_prerequisite_state',
+                hint = 'Call chronicle.enable_tracking, not what it calls.';
+    end if;
+    select pg_get_userbyid(c.relowner) into strict v_owner from pg_catalog.pg_class as c where c.oid = _table;
+
     -- Whoever replaces a function must be able to execute it, its owner too.
     if to_regprocedure(v_name) is not null then
         execute format('grant execute on function %s to chronicle_writer', v_name);
@@ -724,26 +855,25 @@ begin
         v_name, chronicle.capture_settings(_table), chronicle.capture_function_body(_table, v_options)
     );
     execute format(
-        'comment on function %s is %L',
-        v_name, format('Captures %I.%I. Generated by chronicle.enable_tracking.', v_options.schema_name, v_options.table_name)
+        'comment on function %s is %L', v_name,
+        format('Captures %I.%I. Generated by chronicle.enable_tracking.', v_options.schema_name, v_options.table_name)
     );
     execute format('revoke execute on function %s from public', v_name);
-    execute format('grant execute on function %s to chronicle_admin', v_name);
+    execute format('grant execute on function %s to %I', v_name, v_owner);
 end
 $$;
 
 comment on function chronicle.create_capture_function(regclass, integer) is
-'Private. Makes the trigger function that captures a registered table, executable by chronicle_admin until
-chronicle.confirm_tracking.';
+'Private. Makes the trigger function that captures a registered table, executable by the table''s owner until
+chronicle.confirm_tracking.
+Errors: 42501 unless the owner consents; 55000 for another table than the registered one.';
 
 revoke execute on function chronicle.create_capture_function(regclass, integer) from public;
 grant execute on function chronicle.create_capture_function(regclass, integer) to chronicle_admin;
 alter function chronicle.create_capture_function(regclass, integer) owner to chronicle_writer;
 
--- Runs as the writer, who owns the capture function and the right to log.
-create or replace function chronicle.confirm_tracking(
-    _table regclass, _table_id integer, _action text, _options_before jsonb
-)
+-- Runs as the writer, who owns the capture function and is the one to close it.
+create or replace function chronicle.confirm_tracking(_table regclass, _table_id integer)
 returns void
 language plpgsql
 volatile
@@ -751,36 +881,32 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_options chronicle.table_registry;
+    v_grantee text;
 begin
-    execute format(
-        'revoke execute on function chronicle_capture.capture_%s() from chronicle_admin, chronicle_writer', _table_id
-    );
+    for v_grantee in
+        select quote_ident(pg_get_userbyid(a.grantee))
+        from pg_catalog.pg_proc as p
+        cross join lateral aclexplode(p.proacl) as a
+        where p.pronamespace = 'chronicle_capture'::regnamespace and p.proname = 'capture_' || _table_id
+        group by 1
+    loop
+        execute format('revoke execute on function chronicle_capture.capture_%s() from %s', _table_id, v_grantee);
+    end loop;
+
     if chronicle.tracked_table_id(_table) is distinct from _table_id then
         raise exception 'the capture triggers of % do not stand', _table
             using errcode = 'object_not_in_prerequisite_state',
                 hint = 'Call chronicle.enable_tracking, not what it calls.';
     end if;
-
-    select * into strict v_options from chronicle.table_registry as r where r.table_id = _table_id;
-    perform chronicle.log_management_event(
-        case _action when 'enable' then 'create' else 'update' end::chronicle.action_type,
-        'chronicle.tracking.' || _action,
-        'chronicle.tracked_table',
-        format('%I.%I', v_options.schema_name, v_options.table_name),
-        _options_before,
-        chronicle.tracking_options(v_options)
-    );
 end
 $$;
 
-comment on function chronicle.confirm_tracking(regclass, integer, text, jsonb) is
-'Private. Closes the capture function to everybody, checks that the triggers stand and records the change of
-tracking. _action: enable or update.';
+comment on function chronicle.confirm_tracking(regclass, integer) is
+'Private. Closes a capture function to everybody and checks that the triggers stand.';
 
-revoke execute on function chronicle.confirm_tracking(regclass, integer, text, jsonb) from public;
-grant execute on function chronicle.confirm_tracking(regclass, integer, text, jsonb) to chronicle_admin;
-alter function chronicle.confirm_tracking(regclass, integer, text, jsonb) owner to chronicle_writer;
+revoke execute on function chronicle.confirm_tracking(regclass, integer) from public;
+grant execute on function chronicle.confirm_tracking(regclass, integer) to chronicle_admin;
+alter function chronicle.confirm_tracking(regclass, integer) owner to chronicle_writer;
 
 -- Runs as the owner of the registry, and of the schema whose function it drops. The drop fails while any
 -- trigger uses the function, so it can not end the capture of a table behind its owner's back.
@@ -847,6 +973,9 @@ begin
     -- Serializes calls for the same table, and writers that would slip in between.
     execute format('lock table %s in share row exclusive mode', _table);
 
+    -- Shown to the inner functions as the owner's consent, and taken back at the end.
+    execute format('grant trigger on %s to chronicle_writer', _table);
+
     select * into v_before from chronicle.table_registry as r where r.table_id = v_before_id;
     v_after := chronicle.register_tracked_table(
         _table, _resource_type, _organization_column, _exclude_columns, _mask_columns
@@ -855,6 +984,7 @@ begin
         and chronicle.tracking_options(v_before) = chronicle.tracking_options(v_after)
         and chronicle.has_capture_triggers(_table)
     then
+        execute format('revoke trigger on %s from chronicle_writer', _table);
         return;
     end if;
 
@@ -876,12 +1006,8 @@ begin
         'alter table %s enable always trigger "!chronicle_row", '
         'enable always trigger "!chronicle_update", enable always trigger "!chronicle_truncate"', _table
     );
-    perform chronicle.confirm_tracking(
-        _table,
-        v_after.table_id,
-        case when v_before_id is null then 'enable' else 'update' end,
-        case when v_before_id is not null then chronicle.tracking_options(v_before) end
-    );
+    perform chronicle.confirm_tracking(_table, v_after.table_id);
+    execute format('revoke trigger on %s from chronicle_writer', _table);
 end
 $$;
 
@@ -935,11 +1061,44 @@ revoke execute on function chronicle.disable_tracking(regclass) from public;
 grant execute on function chronicle.disable_tracking(regclass) to chronicle_admin;
 
 -- Names are those of today, found through the triggers; the registry's serve where the table is gone.
+create view chronicle.table_names as
+select
+    r.table_id,
+    t.tgrelid as relation,
+    coalesce(n.nspname, r.schema_name) as schema_name,
+    coalesce(c.relname, r.table_name) as table_name
+from chronicle.table_registry as r
+left join pg_catalog.pg_proc as p
+    on p.pronamespace = (select s.oid from pg_catalog.pg_namespace as s where s.nspname = 'chronicle_capture')
+    and p.proname = 'capture_' || r.table_id
+left join (
+    select g.tgfoid, min(g.tgrelid) as tgrelid
+    from pg_catalog.pg_trigger as g
+    where g.tgparentid = 0
+    group by g.tgfoid
+) as t on t.tgfoid = p.oid
+left join pg_catalog.pg_class as c on c.oid = t.tgrelid
+left join pg_catalog.pg_namespace as n on n.oid = c.relnamespace;
+
+comment on view chronicle.table_names is
+'Private. What the tables of the registry are called today.';
+comment on column chronicle.table_names.table_id is
+'As in chronicle.table_registry.';
+comment on column chronicle.table_names.relation is
+'Oid of the table; null when no capture trigger stands.';
+comment on column chronicle.table_names.schema_name is
+'Schema of the table.';
+comment on column chronicle.table_names.table_name is
+'Name of the table.';
+
+revoke all on chronicle.table_names from public;
+grant select on chronicle.table_names to chronicle_reader, chronicle_admin;
+
 create view chronicle.tracked_tables as
 select
     r.table_id,
-    coalesce(n.nspname, r.schema_name) as schema_name,
-    coalesce(c.relname, r.table_name) as table_name,
+    n.schema_name,
+    n.table_name,
     r.resource_type,
     r.key_columns,
     r.organization_column,
@@ -949,16 +1108,16 @@ select
     r.tracked_until,
     case
         when r.tracked_until is not null then 'ended'
-        when c.oid is null then 'broken'
-        when not chronicle.has_capture_triggers(c.oid) then 'broken'
+        when n.relation is null then 'broken'
+        when not chronicle.has_capture_triggers(n.relation) then 'broken'
         when coalesce(d.added_columns, d.lost_columns) is not null then 'drifted'
         else 'tracked'
     end as state,
     case
         when r.tracked_until is not null then null
-        when c.oid is null
+        when n.relation is null
             then 'No capture trigger stands: the table or its triggers were dropped.'
-        when not chronicle.has_capture_triggers(c.oid)
+        when not chronicle.has_capture_triggers(n.relation)
             then 'A capture trigger is missing or disabled; chronicle.enable_tracking puts it back.'
         when coalesce(d.added_columns, d.lost_columns) is not null
             then concat_ws(
@@ -970,24 +1129,13 @@ select
             )
     end as problem
 from chronicle.table_registry as r
-left join pg_catalog.pg_proc as p
-    on p.pronamespace = (select s.oid from pg_catalog.pg_namespace as s where s.nspname = 'chronicle_capture')
-    and p.proname = 'capture_' || r.table_id
-left join lateral (
-    select t.tgrelid
-    from pg_catalog.pg_trigger as t
-    where t.tgfoid = p.oid and t.tgparentid = 0
-    order by t.tgrelid
-    limit 1
-) as g on true
-left join pg_catalog.pg_class as c on c.oid = g.tgrelid
-left join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+inner join chronicle.table_names as n on n.table_id = r.table_id
 left join lateral (
     select
         (
             select string_agg(a.attname, ', ' order by a.attnum)
             from pg_catalog.pg_attribute as a
-            where a.attrelid = c.oid
+            where a.attrelid = n.relation
                 and a.attnum > 0
                 and not a.attisdropped
                 and a.attgenerated <> 'v'
@@ -998,7 +1146,7 @@ left join lateral (
             from unnest(r.captured_columns) with ordinality as k (name, place)
             where not exists (
                 select from pg_catalog.pg_attribute as a
-                where a.attrelid = c.oid and a.attname = k.name and not a.attisdropped
+                where a.attrelid = n.relation and a.attname = k.name and not a.attisdropped
             )
         ) as lost_columns
 ) as d on true;

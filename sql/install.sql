@@ -85,18 +85,22 @@ grant create on schema chronicle to chronicle_writer;
 \ir capture/capture_settings.sql
 \ir capture/row_expression.sql
 \ir capture/key_expression.sql
+\ir capture/organization_expression.sql
+\ir capture/type_expression.sql
 \ir capture/capture_function_body.sql
 \ir capture/tracked_table_id.sql
 \ir capture/has_capture_triggers.sql
 \ir capture/tracking_options.sql
 \ir capture/check_trackable.sql
 \ir capture/check_owns_table.sql
+\ir capture/check_owner_consents.sql
 \ir capture/register_tracked_table.sql
 \ir capture/create_capture_function.sql
 \ir capture/confirm_tracking.sql
 \ir capture/retire_tracked_table.sql
 \ir capture/enable_tracking.sql
 \ir capture/disable_tracking.sql
+\ir capture/table_names.sql
 \ir capture/tracked_tables.sql
 revoke create on schema chronicle from chronicle_writer;
 

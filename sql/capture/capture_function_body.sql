@@ -1,6 +1,10 @@
 -- Writes the function that captures one table: static SQL, its columns and key compiled in, so that a
 -- row costs no look-up in a catalog and no dynamic statement. The exception block surrounds rendering
 -- alone; it holds no write, so it takes no transaction id.
+--
+-- The types of the columns are asked for at each row, which costs a few hundredths of a microsecond each:
+-- a column that was given another type since might be compared wrongly, and a cast that its owner made
+-- would run with the writer's rights.
 create or replace function chronicle.capture_function_body(_table regclass, _options chronicle.table_registry)
 returns text
 language plpgsql
@@ -11,58 +15,35 @@ declare
     v_user_typed constant name[] := array(
         select c.column_name from chronicle.capture_columns(_table) as c where c.is_user_type
     );
-    v_comparisons text;
-    v_changed_columns text;
-    -- Nothing, where there is no column to take the organization from.
-    v_organization constant text := case
-        when _options.organization_column is null then ''
-        else format(
-            E'\n            v_organization_id := nullif(format(''%%%%s'', %%s.%I), '''');',
-            _options.organization_column
-        )
+    -- The text form of the row shows every column.
+    v_shows_rows constant text := case
+        when cardinality(_options.masked_columns || _options.excluded_columns) = 0 then 'true' else 'false'
     end;
-    v_whole_row constant text := case
-        when cardinality(_options.masked_columns || _options.excluded_columns) > 0 then 'null'
-        else 'case when tg_op not in (''TRUNCATE'', %L) then jsonb_build_object(''row'', format(''%%s'', %s)) end'
-    end;
+    v_update text;
+    v_changed text;
+    v_excluded text;
 begin
     select
         string_agg(
             format(
                 E'            if %s then\n'
-                || E'                v_changed := array_append(v_changed, %L);\n'
-                || E'                v_before := v_before || %s;\n'
-                || E'                v_after := v_after || %s;\n%s'
-                || E'            end if;\n',
-                x.comparison,
-                x.column_name,
-                chronicle.row_expression('old', array[x.column_name], _options.masked_columns, v_user_typed),
-                chronicle.row_expression('new', array[x.column_name], _options.masked_columns, v_user_typed),
-                case when x.column_name = any(_options.key_columns) then format(
-                    E'                v_related := jsonb_build_array(jsonb_build_object(''relation'', '
-                    || E'''previous_key'', ''resource_type'', %L, ''resource_id'', %s));\n',
-                    _options.resource_type, chronicle.key_expression('old', _options.key_columns)
-                ) else '' end
+                '                v_changed := array_append(v_changed, %L);\n'
+                '                v_before := v_before || %s;\n'
+                '                v_after := v_after || %s;\n'
+                '            end if;\n',
+                c.comparison,
+                c.column_name,
+                chronicle.row_expression('old', array[c.column_name], _options.masked_columns, v_user_typed),
+                chronicle.row_expression('new', array[c.column_name], _options.masked_columns, v_user_typed)
             ),
-            '' order by x.place
-        ),
-        string_agg(format('case when %s then %L end', x.comparison, x.column_name), ', ' order by x.place)
-    into v_comparisons, v_changed_columns
-    from (
-        select
-            c.column_name,
-            c.place,
-            format(
-                case
-                    when c.is_compared_by_image
-                        then 'row(old.%1$I)::record operator(pg_catalog.*<>) row(new.%1$I)::record'
-                    else 'old.%1$I is distinct from new.%1$I'
-                end,
-                c.column_name
-            ) as comparison
-        from chronicle.capture_columns(_table) as c
-        where c.column_name = any(_options.captured_columns)
-    ) as x;
+            '' order by c.place
+        ) filter (where c.column_name = any(_options.captured_columns)),
+        string_agg(format('case when %s then %L end', c.comparison, c.column_name), ', ' order by c.place)
+            filter (where c.column_name = any(_options.captured_columns)),
+        string_agg(c.comparison, ' or ' order by c.place)
+            filter (where c.column_name = any(_options.excluded_columns))
+    into v_update, v_changed, v_excluded
+    from chronicle.capture_columns(_table) as c;
 
     return format(
         $body$
@@ -85,37 +66,63 @@ begin
     end if;
 
     begin
+        if tg_op = 'DELETE' then
+            v_resource_id := %1$s;
+            v_organization_id := %2$s;
+            if not (%3$s) then
+                raise exception 'a column has another type' using errcode = 'datatype_mismatch';
+            end if;
+            v_before := %4$s;
+        elsif tg_op in ('INSERT', 'UPDATE') then
+            v_resource_id := %5$s;
+            v_organization_id := %6$s;
+            if not (%7$s) then
+                raise exception 'a column has another type' using errcode = 'datatype_mismatch';
+            end if;
+        end if;
+
         if tg_op = 'INSERT' then
-            v_resource_id := %11$s;%13$s
-            v_after := %2$s;
-        elsif tg_op = 'DELETE' then
-            v_resource_id := %10$s;%14$s
-            v_before := %1$s;
+            v_after := %8$s;
         elsif tg_op = 'UPDATE' then
-            v_resource_id := %11$s;%13$s
             v_before := '{}';
             v_after := '{}';
             v_changed := '{}';
-%3$s            if v_changed = '{}' then
-                return null;
+%9$s            if v_changed = '{}' then
+                if %10$s then
+                    return null;
+                end if;
+                raise exception 'a column was added' using errcode = 'datatype_mismatch';
+            end if;
+            if v_resource_id <> %1$s then
+                v_related := jsonb_build_array(jsonb_build_object(
+                    'relation', 'previous_key', 'resource_type', %11$L, 'resource_id', %1$s
+                ));
             end if;
         end if;
     exception
-    -- A column was renamed, dropped or retyped since. The write must go on; its event says so, and keeps the
-    -- row in its text form unless that would show what is not to be recorded.
-    when undefined_column or undefined_function or datatype_mismatch then
+    -- The write goes on. Its event says what is wrong, and holds the row in its text form unless that
+    -- would show what is not to be recorded.
+    when undefined_column or undefined_function or undefined_object or datatype_mismatch then
         v_error := sqlstate || ': the table has changed since it was tracked: ' || sqlerrm;
         v_changed := null;
-        v_before := %15$s;
-        v_after := %16$s;
+        v_before := case when %12$s and tg_op <> 'INSERT' then jsonb_build_object('row', format('%%s', old)) end;
+        v_after := case when %12$s and tg_op <> 'DELETE' then jsonb_build_object('row', format('%%s', new)) end;
     when data_exception or program_limit_exceeded or out_of_memory then
         v_error := sqlstate || ': ' || sqlerrm;
         v_before := null;
         v_after := null;
         if tg_op = 'UPDATE' then
-            v_changed := array_remove(array[%4$s]::text[], null);
+            v_changed := array_remove(array[%13$s]::text[], null);
         end if;
     end;
+
+    -- They are indexed, and an index holds no longer entries. The row itself has the value.
+    if octet_length(v_resource_id) > 1000 then
+        v_resource_id := 'sha256:' || encode(sha256(convert_to(v_resource_id, 'UTF8')), 'hex');
+    end if;
+    if octet_length(v_organization_id) > 1000 then
+        v_organization_id := 'sha256:' || encode(sha256(convert_to(v_organization_id, 'UTF8')), 'hex');
+    end if;
 
     if coalesce(current_setting('chronicle.context', true), '') <> ''
         or coalesce(current_setting('request.jwt.claims', true), '') <> ''
@@ -144,12 +151,12 @@ begin
         coalesce(v_context.context_state, 'absent'),
         'captured',
         case tg_op when 'INSERT' then 'create' when 'UPDATE' then 'update' else 'delete' end::chronicle.action_type,
-        case tg_op when 'INSERT' then %5$L when 'UPDATE' then %6$L when 'DELETE' then %7$L else %8$L end,
+        case tg_op when 'INSERT' then %14$L when 'UPDATE' then %15$L when 'DELETE' then %16$L else %17$L end,
         v_context.reason,
-        %9$L,
+        %11$L,
         v_resource_id,
         v_related,
-        %12$s,
+        %18$s,
         v_before,
         v_after,
         v_changed,
@@ -166,22 +173,24 @@ begin
     return null;
 end
 $body$,
+        chronicle.key_expression('old', _options.key_columns),                                          -- 1
+        chronicle.organization_expression('old', _options.organization_column),                         -- 2
+        chronicle.type_expression('old', _table),                                                       -- 3
         chronicle.row_expression('old', _options.captured_columns, _options.masked_columns, v_user_typed),
+        chronicle.key_expression('new', _options.key_columns),                                          -- 5
+        chronicle.organization_expression('new', _options.organization_column),                         -- 6
+        chronicle.type_expression('new', _table),                                                       -- 7
         chronicle.row_expression('new', _options.captured_columns, _options.masked_columns, v_user_typed),
-        v_comparisons,
-        v_changed_columns,
-        _options.resource_type || '.create',
-        _options.resource_type || '.update',
-        _options.resource_type || '.delete',
-        _options.resource_type || '.truncate',
-        _options.resource_type,
-        chronicle.key_expression('old', _options.key_columns),
-        chronicle.key_expression('new', _options.key_columns),
-        _options.table_id,
-        format(v_organization, 'new'),
-        format(v_organization, 'old'),
-        format(v_whole_row, 'INSERT', 'old'),
-        format(v_whole_row, 'DELETE', 'new')
+        v_update,                                                                                       -- 9
+        coalesce(v_excluded, 'false'),                                                                  -- 10
+        _options.resource_type,                                                                         -- 11
+        v_shows_rows,                                                                                   -- 12
+        v_changed,                                                                                      -- 13
+        _options.resource_type || '.create',                                                            -- 14
+        _options.resource_type || '.update',                                                            -- 15
+        _options.resource_type || '.delete',                                                            -- 16
+        _options.resource_type || '.truncate',                                                          -- 17
+        _options.table_id                                                                               -- 18
     );
 end
 $$;

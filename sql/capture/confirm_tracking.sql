@@ -1,7 +1,5 @@
--- Runs as the writer, who owns the capture function and the right to log.
-create or replace function chronicle.confirm_tracking(
-    _table regclass, _table_id integer, _action text, _options_before jsonb
-)
+-- Runs as the writer, who owns the capture function and is the one to close it.
+create or replace function chronicle.confirm_tracking(_table regclass, _table_id integer)
 returns void
 language plpgsql
 volatile
@@ -9,33 +7,29 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_options chronicle.table_registry;
+    v_grantee text;
 begin
-    execute format(
-        'revoke execute on function chronicle_capture.capture_%s() from chronicle_admin, chronicle_writer', _table_id
-    );
+    for v_grantee in
+        select quote_ident(pg_get_userbyid(a.grantee))
+        from pg_catalog.pg_proc as p
+        cross join lateral aclexplode(p.proacl) as a
+        where p.pronamespace = 'chronicle_capture'::regnamespace and p.proname = 'capture_' || _table_id
+        group by 1
+    loop
+        execute format('revoke execute on function chronicle_capture.capture_%s() from %s', _table_id, v_grantee);
+    end loop;
+
     if chronicle.tracked_table_id(_table) is distinct from _table_id then
         raise exception 'the capture triggers of % do not stand', _table
             using errcode = 'object_not_in_prerequisite_state',
                 hint = 'Call chronicle.enable_tracking, not what it calls.';
     end if;
-
-    select * into strict v_options from chronicle.table_registry as r where r.table_id = _table_id;
-    perform chronicle.log_management_event(
-        case _action when 'enable' then 'create' else 'update' end::chronicle.action_type,
-        'chronicle.tracking.' || _action,
-        'chronicle.tracked_table',
-        format('%I.%I', v_options.schema_name, v_options.table_name),
-        _options_before,
-        chronicle.tracking_options(v_options)
-    );
 end
 $$;
 
-comment on function chronicle.confirm_tracking(regclass, integer, text, jsonb) is
-'Private. Closes the capture function to everybody, checks that the triggers stand and records the change of
-tracking. _action: enable or update.';
+comment on function chronicle.confirm_tracking(regclass, integer) is
+'Private. Closes a capture function to everybody and checks that the triggers stand.';
 
-revoke execute on function chronicle.confirm_tracking(regclass, integer, text, jsonb) from public;
-grant execute on function chronicle.confirm_tracking(regclass, integer, text, jsonb) to chronicle_admin;
-alter function chronicle.confirm_tracking(regclass, integer, text, jsonb) owner to chronicle_writer;
+revoke execute on function chronicle.confirm_tracking(regclass, integer) from public;
+grant execute on function chronicle.confirm_tracking(regclass, integer) to chronicle_admin;
+alter function chronicle.confirm_tracking(regclass, integer) owner to chronicle_writer;

@@ -27,6 +27,9 @@ begin
     -- Serializes calls for the same table, and writers that would slip in between.
     execute format('lock table %s in share row exclusive mode', _table);
 
+    -- Shown to the inner functions as the owner's consent, and taken back at the end.
+    execute format('grant trigger on %s to chronicle_writer', _table);
+
     select * into v_before from chronicle.table_registry as r where r.table_id = v_before_id;
     v_after := chronicle.register_tracked_table(
         _table, _resource_type, _organization_column, _exclude_columns, _mask_columns
@@ -35,6 +38,7 @@ begin
         and chronicle.tracking_options(v_before) = chronicle.tracking_options(v_after)
         and chronicle.has_capture_triggers(_table)
     then
+        execute format('revoke trigger on %s from chronicle_writer', _table);
         return;
     end if;
 
@@ -56,12 +60,8 @@ begin
         'alter table %s enable always trigger "!chronicle_row", '
         'enable always trigger "!chronicle_update", enable always trigger "!chronicle_truncate"', _table
     );
-    perform chronicle.confirm_tracking(
-        _table,
-        v_after.table_id,
-        case when v_before_id is null then 'enable' else 'update' end,
-        case when v_before_id is not null then chronicle.tracking_options(v_before) end
-    );
+    perform chronicle.confirm_tracking(_table, v_after.table_id);
+    execute format('revoke trigger on %s from chronicle_writer', _table);
 end
 $$;
 

@@ -1,5 +1,5 @@
 -- Runs as the owner of the registry. It trusts nothing that chronicle.enable_tracking checked before, as
--- every administrator may call it.
+-- every administrator may call it. The row and the event that tells of it are one.
 create or replace function chronicle.register_tracked_table(
     _table regclass,
     _resource_type text,
@@ -20,6 +20,7 @@ declare
     v_columns name[];
     v_key name[];
     v_unknown name;
+    v_before chronicle.table_registry;
     v_options chronicle.table_registry;
 begin
     select n.nspname, c.relname into strict v_schema_name, v_table_name
@@ -27,6 +28,7 @@ begin
     inner join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
     where c.oid = _table;
     perform chronicle.check_trackable(_table);
+    perform chronicle.check_owner_consents(_table);
 
     v_columns := array(select c.column_name from chronicle.capture_columns(_table) as c);
     v_key := array(
@@ -91,6 +93,9 @@ begin
         )
         values (v_schema_name, v_table_name, 'new', '{}', '{}', '{}', '{}')
         returning table_id into v_table_id;
+    else
+        select * into v_before
+        from chronicle.table_registry as r where r.table_id = v_table_id and r.tracked_until is null;
     end if;
 
     update chronicle.table_registry as r
@@ -110,13 +115,27 @@ begin
         tracked_until = null
     where r.table_id = v_table_id
     returning r.* into v_options;
+
+    if v_before.table_id is null
+        or chronicle.tracking_options(v_before) <> chronicle.tracking_options(v_options)
+        or not chronicle.has_capture_triggers(_table)
+    then
+        perform chronicle.log_management_event(
+            case when v_before.table_id is null then 'create' else 'update' end::chronicle.action_type,
+            'chronicle.tracking.' || case when v_before.table_id is null then 'enable' else 'update' end,
+            'chronicle.tracked_table',
+            format('%I.%I', v_schema_name, v_table_name),
+            case when v_before.table_id is not null then chronicle.tracking_options(v_before) end,
+            chronicle.tracking_options(v_options)
+        );
+    end if;
     return v_options;
 end
 $$;
 
 comment on function chronicle.register_tracked_table(regclass, text, name, name [], name []) is
-'Private. Enters a table and its options into the registry and returns the row.
-Errors: 42703 for an unknown column; 22023 for a key column that is excluded or masked; 42809 and 0A000 as
+'Private. Enters a table and its options into the registry, records that, and returns the row.
+Errors: 42501 unless the owner consents; 42703 for an unknown column; 22023 for a key column that is excluded or masked; 42809 and 0A000 as
 chronicle.check_trackable.';
 
 revoke execute on function chronicle.register_tracked_table(regclass, text, name, name [], name [])

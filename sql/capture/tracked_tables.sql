@@ -1,9 +1,8 @@
--- Names are those of today, found through the triggers; the registry's serve where the table is gone.
 create view chronicle.tracked_tables as
 select
     r.table_id,
-    coalesce(n.nspname, r.schema_name) as schema_name,
-    coalesce(c.relname, r.table_name) as table_name,
+    n.schema_name,
+    n.table_name,
     r.resource_type,
     r.key_columns,
     r.organization_column,
@@ -13,16 +12,16 @@ select
     r.tracked_until,
     case
         when r.tracked_until is not null then 'ended'
-        when c.oid is null then 'broken'
-        when not chronicle.has_capture_triggers(c.oid) then 'broken'
+        when n.relation is null then 'broken'
+        when not chronicle.has_capture_triggers(n.relation) then 'broken'
         when coalesce(d.added_columns, d.lost_columns) is not null then 'drifted'
         else 'tracked'
     end as state,
     case
         when r.tracked_until is not null then null
-        when c.oid is null
+        when n.relation is null
             then 'No capture trigger stands: the table or its triggers were dropped.'
-        when not chronicle.has_capture_triggers(c.oid)
+        when not chronicle.has_capture_triggers(n.relation)
             then 'A capture trigger is missing or disabled; chronicle.enable_tracking puts it back.'
         when coalesce(d.added_columns, d.lost_columns) is not null
             then concat_ws(
@@ -34,24 +33,13 @@ select
             )
     end as problem
 from chronicle.table_registry as r
-left join pg_catalog.pg_proc as p
-    on p.pronamespace = (select s.oid from pg_catalog.pg_namespace as s where s.nspname = 'chronicle_capture')
-    and p.proname = 'capture_' || r.table_id
-left join lateral (
-    select t.tgrelid
-    from pg_catalog.pg_trigger as t
-    where t.tgfoid = p.oid and t.tgparentid = 0
-    order by t.tgrelid
-    limit 1
-) as g on true
-left join pg_catalog.pg_class as c on c.oid = g.tgrelid
-left join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+inner join chronicle.table_names as n on n.table_id = r.table_id
 left join lateral (
     select
         (
             select string_agg(a.attname, ', ' order by a.attnum)
             from pg_catalog.pg_attribute as a
-            where a.attrelid = c.oid
+            where a.attrelid = n.relation
                 and a.attnum > 0
                 and not a.attisdropped
                 and a.attgenerated <> 'v'
@@ -62,7 +50,7 @@ left join lateral (
             from unnest(r.captured_columns) with ordinality as k (name, place)
             where not exists (
                 select from pg_catalog.pg_attribute as a
-                where a.attrelid = c.oid and a.attname = k.name and not a.attisdropped
+                where a.attrelid = n.relation and a.attname = k.name and not a.attisdropped
             )
         ) as lost_columns
 ) as d on true;

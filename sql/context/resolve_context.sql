@@ -17,7 +17,7 @@ begin
             v_context := jsonb_populate_record(null::chronicle.event_context, v_text::jsonb);
             v_is_malformed := octet_length(v_text) > 65536
                 or jsonb_typeof(v_text::jsonb) <> 'object'
-                or jsonb_typeof(v_context.client_info) <> 'object';
+                or coalesce(jsonb_typeof(v_context.client_info) <> 'object', false);
         end if;
 
         -- A context that says why, but not who, leaves "who" to the claims.
@@ -31,6 +31,11 @@ begin
                 when v_context.actor_id is null then 'anonymous' else 'user'
             end;
         end if;
+
+        -- They are indexed, and an index holds no longer entries.
+        v_is_malformed := v_is_malformed or coalesce(
+            greatest(octet_length(v_context.actor_id), octet_length(v_context.organization_id)) > 1000, false
+        );
     exception when data_exception or program_limit_exceeded then
         v_is_malformed := true;
     end;

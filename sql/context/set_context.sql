@@ -47,6 +47,14 @@ begin
             using errcode = 'invalid_parameter_value',
                 hint = 'Wrap the value: jsonb_build_object(''value'', ...).';
     end if;
+    if greatest(
+        octet_length(v_context ->> 'actor_id'), octet_length(v_context ->> 'organization_id')
+    ) > 1000 then
+        raise exception '_actor_id or _organization_id has more than 1000 bytes'
+            using errcode = 'program_limit_exceeded',
+                detail = 'They are indexed, and an index holds no longer entries.',
+                hint = 'Use a shorter name or its digest here, and put the long one into _client_info.';
+    end if;
     v_text := case
         when _client_info is null then v_context
         else v_context || jsonb_build_object('client_info', _client_info)
@@ -70,7 +78,7 @@ comment on function chronicle.set_context(
 the earlier context back, a released one does not. Outside a transaction block it is over at once.
 The arguments are columns of chronicle.events; _actor_id and _organization_id take text, uuid or integers,
 both of one type. What is said is asserted, not verified: any session can say it.
-Errors: 22023 when _client_info is no object; 54000 above 65536 bytes.';
+Errors: 22023 when _client_info is no object; 54000 above 65536 bytes, or 1000 for the ids.';
 
 revoke execute on function chronicle.set_context(
     anycompatible, chronicle.actor_type, text, text, anycompatible, text, text, text, text, inet, text,

@@ -6,8 +6,9 @@ select
     e.seq,
     e.occurred_at,
     e.transaction_id,
-    r.schema_name,
-    r.table_name,
+    e.table_id,
+    n.schema_name,
+    n.table_name,
     e.resource_id as record_id,
     case
         when e.action = e.resource_type || '.truncate' then 'TRUNCATE'
@@ -28,7 +29,7 @@ select
     e.reason,
     e.payload_error
 from chronicle.events as e
-inner join chronicle.table_registry as r on r.table_id = e.table_id
+inner join chronicle.table_names as n on n.table_id = e.table_id
 where e.origin = 'captured';
 
 comment on view chronicle.row_changes is
@@ -42,10 +43,12 @@ comment on column chronicle.row_changes.occurred_at is
 'When the change was made.';
 comment on column chronicle.row_changes.transaction_id is
 'The transaction that made it.';
+comment on column chronicle.row_changes.table_id is
+'As in chronicle.tracked_tables.';
 comment on column chronicle.row_changes.schema_name is
-'Schema of the table.';
+'Schema of the table today.';
 comment on column chronicle.row_changes.table_name is
-'Name of the table.';
+'Name of the table today.';
 comment on column chronicle.row_changes.record_id is
 'The primary key as text; null for a table without one, and for a truncate.';
 comment on column chronicle.row_changes.action is

@@ -58,6 +58,7 @@ declare
     v_action text;
     v_context_state text := 'absent';
     v_changed_columns text[];
+    v_documents text;
     v_size bigint;
 begin
     select * into strict v_rules from chronicle.logging_rules;
@@ -87,14 +88,19 @@ begin
     end if;
 
     v_action := coalesce(_action, _resource_type || '.' || _action_type);
-    v_size := octet_length(concat(
-        _action_description, _reason, v_action, _resource_type, v_resource_id, v_organization_id,
-        v_actor_id, _error_code, _error_message, _user_agent
-    )) + coalesce(pg_column_size(_action_meta), 0) + coalesce(pg_column_size(_related_resources), 0)
-    + coalesce(pg_column_size(_details_before), 0) + coalesce(pg_column_size(_details_after), 0)
-    + coalesce(pg_column_size(_ai_metadata), 0) + coalesce(pg_column_size(_client_info), 0);
+    v_documents := concat(
+        _action_meta, _related_resources, _details_before, _details_after, _ai_metadata, _client_info
+    );
+    v_size := octet_length(v_documents) + octet_length(concat(
+        v_action, _action_description, _reason, _actor_role, _impersonator_id, _error_code, _error_message,
+        _session_id, _request_id, _trace_id, _operation_id, _user_agent
+    ));
 
     if _actor_type is null or _action_type is null or coalesce(_resource_type, '') = ''
+        or greatest(
+            octet_length(v_organization_id), octet_length(v_actor_id), octet_length(v_resource_id),
+            octet_length(_resource_type)
+        ) > 1000
         or _duration_ms < 0
         or not isfinite(_occurred_at) or _occurred_at > clock_timestamp() + interval '5 minutes'
         or jsonb_typeof(_action_meta) <> 'object' or jsonb_typeof(_related_resources) <> 'array'
@@ -103,7 +109,8 @@ begin
         or v_size > v_rules.payload_limit_bytes
     then
         perform chronicle.refuse_event(
-            _actor_type, _action_type, _resource_type, _occurred_at, _duration_ms,
+            _actor_type, _action_type, _occurred_at, _duration_ms,
+            array[_resource_type, v_resource_id, v_actor_id, v_organization_id],
             jsonb_build_object(
                 '_action_meta', jsonb_typeof(_action_meta),
                 '_related_resources', jsonb_typeof(_related_resources),
@@ -125,10 +132,7 @@ begin
     if _details_before is not null and _details_after is not null then
         v_changed_columns := chronicle.changed_keys(_details_before, _details_after);
     end if;
-    if concat(
-        _action_meta, _related_resources, _details_before, _details_after, _ai_metadata, _client_info
-    ) ~* v_rules.masked_keys_pattern
-    then
+    if v_documents ~* v_rules.masked_keys_pattern then
         _action_meta := chronicle.mask_keys(_action_meta, v_rules.masked_keys);
         _related_resources := chronicle.mask_keys(_related_resources, v_rules.masked_keys);
         _details_before := chronicle.mask_keys(_details_before, v_rules.masked_keys);

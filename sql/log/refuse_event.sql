@@ -3,9 +3,9 @@
 create or replace function chronicle.refuse_event(
     _actor_type chronicle.actor_type,
     _action_type chronicle.action_type,
-    _resource_type text,
     _occurred_at timestamptz,
     _duration_ms integer,
+    _names text [],
     _document_types jsonb,
     _size bigint,
     _size_limit integer
@@ -19,9 +19,10 @@ declare
     v_field text := case
         when _actor_type is null then '_actor_type'
         when _action_type is null then '_action_type'
-        when nullif(_resource_type, '') is null then '_resource_type'
+        when nullif(_names[1], '') is null then '_resource_type'
     end;
     v_type text;
+    v_length integer;
 begin
     if v_field is not null then
         raise exception 'an event needs %', v_field
@@ -31,6 +32,19 @@ begin
                     when '_actor_type' then 'Pass it, or say who acts with chronicle.set_context.'
                     else format('Pass %s => ''...''.', v_field)
                 end;
+    end if;
+
+    select n.field, octet_length(n.name) into v_field, v_length
+    from unnest(
+        _names, array['_resource_type', '_resource_id', '_actor_id', '_organization_id']
+    ) as n (name, field)
+    where octet_length(n.name) > 1000
+    limit 1;
+    if found then
+        raise exception '% has % bytes, more than 1000', v_field, v_length
+            using errcode = 'program_limit_exceeded',
+                detail = 'It is indexed, and an index holds no longer entries.',
+                hint = 'Use a shorter name or its digest here, and put the long one into _action_meta.';
     elsif _duration_ms < 0 then
         raise exception '_duration_ms is %, less than 0', _duration_ms
             using errcode = 'invalid_parameter_value',
@@ -69,14 +83,15 @@ end
 $$;
 
 comment on function chronicle.refuse_event(
-    chronicle.actor_type, chronicle.action_type, text, timestamptz, integer, jsonb, bigint, integer
+    chronicle.actor_type, chronicle.action_type, timestamptz, integer, text [], jsonb, bigint, integer
 ) is
 'Private. Raises what is wrong with an event that chronicle.log_audit_event was given.
+_names: resource type, resource, actor and organization.
 Errors: 22004 for a missing field, 22023 for a wrong one, 54000 for too large an event.';
 
 revoke execute on function chronicle.refuse_event(
-    chronicle.actor_type, chronicle.action_type, text, timestamptz, integer, jsonb, bigint, integer
+    chronicle.actor_type, chronicle.action_type, timestamptz, integer, text [], jsonb, bigint, integer
 ) from public;
 grant execute on function chronicle.refuse_event(
-    chronicle.actor_type, chronicle.action_type, text, timestamptz, integer, jsonb, bigint, integer
+    chronicle.actor_type, chronicle.action_type, timestamptz, integer, text [], jsonb, bigint, integer
 ) to chronicle_writer;
