@@ -1,0 +1,114 @@
+"""Python values as JSON and back, losing nothing on the way to and from jsonb."""
+
+import json
+from collections.abc import Mapping
+from datetime import date, datetime, time
+from decimal import Decimal
+from enum import Enum
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Address,
+    IPv6Interface,
+    IPv6Network,
+)
+from typing import Any
+from uuid import UUID
+
+_ADDRESSES = (IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network)
+
+# Python refuses to turn a longer number into an int; jsonb holds numbers of any length.
+_LONGEST_INT = 4000
+
+
+def dumps(value: object) -> str:
+    """The JSON text of a value.
+
+    A decimal is a number with all its digits, which ``json.dumps`` has no way to write, and what
+    JSON has no number for (NaN, infinity) is the string that PostgreSQL makes of it. Times, uuids
+    and addresses are strings, bytes are the hexadecimal text of bytea.
+
+    Raises:
+        TypeError: there is no one way to write the value.
+    """
+    parts: list[str] = []
+    _write(value, parts)
+    return "".join(parts)
+
+
+def loads(text: str | bytes) -> Any:
+    """The value of a JSON text; numbers with a point are decimals."""
+    return json.loads(text, parse_float=Decimal, parse_int=_integer)
+
+
+def _write(value: object, parts: list[str]) -> None:
+    match value:
+        case None:
+            parts.append("null")
+        # Before int and str, which an enum may also be.
+        case Enum():
+            _write(value.value, parts)
+        case str():
+            parts.append(json.dumps(value))
+        case bool():
+            parts.append("true" if value else "false")
+        case int():
+            parts.append(int.__repr__(value))
+        case float():
+            parts.append(_number(Decimal(float.__repr__(value))))
+        case Decimal():
+            parts.append(_number(value))
+        case Mapping():
+            _write_object(value, parts)  # pyright: ignore[reportUnknownArgumentType]
+        case list() | tuple():
+            _write_array(value, parts)  # pyright: ignore[reportUnknownArgumentType]
+        case _:
+            parts.append(json.dumps(_string(value)))
+
+
+def _write_object(value: Mapping[object, object], parts: list[str]) -> None:
+    separator = "{"
+    for key, member in value.items():
+        parts.append(f"{separator}{json.dumps(str(key))}:")
+        _write(member, parts)
+        separator = ","
+    parts.append("{}" if separator == "{" else "}")
+
+
+def _write_array(value: list[object] | tuple[object, ...], parts: list[str]) -> None:
+    separator = "["
+    for element in value:
+        parts.append(separator)
+        _write(element, parts)
+        separator = ","
+    parts.append("[]" if separator == "[" else "]")
+
+
+def _number(value: Decimal) -> str:
+    if value.is_nan():
+        return '"NaN"'
+    if value.is_infinite():
+        return '"Infinity"' if value > 0 else '"-Infinity"'
+    return str(value)
+
+
+def _string(value: object) -> str:
+    match value:
+        case datetime() | date() | time():
+            return value.isoformat()
+        case UUID():
+            return str(value)
+        case bytes() | bytearray():
+            return f"\\x{value.hex()}"
+        case _ if isinstance(value, _ADDRESSES):
+            return str(value)
+        case _:
+            raise TypeError(
+                f"a value of type {type(value).__name__} cannot be recorded as JSON: "
+                "turn it into text, a number, a list or a mapping"
+            )
+
+
+def _integer(digits: str) -> int | Decimal:
+    return int(digits) if len(digits) < _LONGEST_INT else Decimal(digits)

@@ -1,0 +1,456 @@
+"""The SQL of every method of the client, and its parameters. Asks no connection for anything.
+
+Every parameter is sent as text and cast in the statement. So the text of a statement, and the types
+with which a server prepares it, depend on nothing but which arguments were given.
+"""
+
+import base64
+import binascii
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+from pgchronicle import _json
+from pgchronicle.errors import WrongFieldError
+from pgchronicle.models import (
+    ContextFields,
+    Event,
+    EventFields,
+    EventFilters,
+    EventPage,
+    RowChange,
+    RowChangeFilters,
+    RowChangePage,
+    Setting,
+    TrackedTable,
+)
+
+CONTEXT_FIELDS: Mapping[str, str] = {
+    "actor_id": "text",
+    "actor_type": "chronicle.actor_type",
+    "actor_role": "text",
+    "impersonator_id": "text",
+    "organization_id": "text",
+    "session_id": "text",
+    "request_id": "text",
+    "trace_id": "text",
+    "operation_id": "text",
+    "ip_address": "inet",
+    "user_agent": "text",
+    "client_info": "jsonb",
+    "reason": "text",
+    "ai_operation_id": "uuid",
+}
+"""The arguments of chronicle.set_context, with their types."""
+
+EVENT_FIELDS: Mapping[str, str] = {
+    **CONTEXT_FIELDS,
+    "action_type": "chronicle.action_type",
+    "action_description": "text",
+    "action_meta": "jsonb",
+    "resource_type": "text",
+    "resource_id": "text",
+    "related_resources": "jsonb",
+    "details_before": "jsonb",
+    "details_after": "jsonb",
+    "ai_metadata": "jsonb",
+    "duration_ms": "integer",
+    "severity": "chronicle.severity_level",
+    "status": "chronicle.event_status",
+    "error_code": "text",
+    "error_message": "text",
+    "action": "text",
+    "is_ai_action": "boolean",
+    "parent_event_id": "uuid",
+    "occurred_at": "timestamptz",
+    "event_id": "uuid",
+}
+"""The arguments of chronicle.log_audit_event, with their types."""
+
+EVENT_FILTERS: Mapping[str, str] = {
+    "organization_id": "text",
+    "actor_id": "text",
+    "actor_type": "chronicle.actor_type",
+    "actor_role": "text",
+    "impersonator_id": "text",
+    "is_ai_action": "boolean",
+    "db_user": "text",
+    "context_state": "text",
+    "origin": "chronicle.event_origin",
+    "action": "text",
+    "action_type": "chronicle.action_type",
+    "resource_type": "text",
+    "resource_id": "text",
+    "severity": "chronicle.severity_level",
+    "status": "chronicle.event_status",
+    "error_code": "text",
+    "session_id": "text",
+    "request_id": "text",
+    "trace_id": "text",
+    "operation_id": "text",
+    "ai_operation_id": "uuid",
+    "parent_event_id": "uuid",
+    "transaction_id": "bigint",
+}
+"""The columns of chronicle.events that a filter compares with a value, with their types."""
+
+ROW_CHANGE_FILTERS: Mapping[str, str] = {
+    "record_id": "text",
+    "action": "text",
+    "organization_id": "text",
+    "actor_id": "text",
+    "actor_type": "chronicle.actor_type",
+    "db_user": "text",
+    "request_id": "text",
+    "transaction_id": "bigint",
+}
+"""The same for chronicle.row_changes."""
+
+# Beside the columns. Whatever holds of the events holds of the row changes.
+_CONDITIONS: Mapping[str, str] = {
+    "is_system_wide": "(e.organization_id is null) = %(is_system_wide)s::boolean",
+    "since": "e.occurred_at >= %(since)s::timestamptz",
+    "until": "e.occurred_at < %(until)s::timestamptz",
+}
+
+_BY_TIME: Mapping[str, str] = {"occurred_at": "timestamptz", "event_id": "uuid"}
+# Time is no order of the changes of one record: clocks go back, and two changes may share a moment.
+_BY_SEQ: Mapping[str, str] = {"seq": "bigint"}
+
+# A set is sent in parts of at most so many events and about so many characters.
+_BATCH_EVENTS = 1000
+_BATCH_CHARACTERS = 4_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A statement and what goes into it."""
+
+    query: bytes
+    parameters: Mapping[str, object]
+    returns_json: bool = False
+
+
+def _select(source: str, model: type[Any]) -> str:
+    columns = ", ".join(f"e.{field.name}" for field in fields(model))
+    return f"select {columns}\nfrom {source} as e"
+
+
+_EVENTS = _select("chronicle.events", Event)
+_ROW_CHANGES = _select("chronicle.row_changes", RowChange)
+_TRACKED_TABLES = _select("chronicle.tracked_tables", TrackedTable)
+_SETTINGS = _select("chronicle.settings", Setting)
+
+
+# Writing
+
+
+def log_audit_event(event: EventFields) -> Statement:
+    given = _texts(EVENT_FIELDS, event)
+    return Statement(b"select " + _call("log_audit_event", tuple(given)), given)
+
+
+def log_audit_events(events: Iterable[EventFields]) -> Iterator[tuple[int, Statement]]:
+    """Statements that record the events in their order, each with the place of its first event."""
+    documents: list[str] = []
+    first, characters = 1, 0
+    for place, event in enumerate(events, start=1):
+        try:
+            documents.append(_document(event))
+        except (TypeError, WrongFieldError) as error:
+            error.add_note(f"It is event {place} of those given.")
+            raise
+        characters += len(documents[-1])
+        if len(documents) == _BATCH_EVENTS or characters >= _BATCH_CHARACTERS:
+            yield first, _batch(documents)
+            first, documents, characters = place + 1, [], 0
+    if documents:
+        yield first, _batch(documents)
+
+
+def _document(event: EventFields) -> str:
+    members = (
+        f"{_json.dumps(name)}:{text if EVENT_FIELDS[name] == 'jsonb' else _json.dumps(text)}"
+        for name, text in _texts(EVENT_FIELDS, event).items()
+    )
+    return f"{{{','.join(members)}}}"
+
+
+def _batch(documents: list[str]) -> Statement:
+    query = b"select chronicle.log_audit_events(%(events)s::jsonb)"
+    return Statement(query, {"events": f"[{','.join(documents)}]"})
+
+
+# The context
+
+
+def enter_context(context: ContextFields) -> Statement:
+    """Sets the context and returns the value from before and when the transaction began.
+
+    The value is read in a step of its own, since nothing says in which order a select list is
+    evaluated.
+    """
+    given = _texts(CONTEXT_FIELDS, context)
+    query = b"""
+        with outside as materialized (
+            select
+                pg_catalog.current_setting('chronicle.context', true) as context,
+                extract(epoch from pg_catalog.now())::text as began
+        )
+        select o.context, o.began, %s from outside as o
+    """
+    return Statement(query.replace(b"%s", _call("set_context", tuple(given))), given)
+
+
+def leave_context(outer: str | None, began: str) -> Statement:
+    """Brings the outer value back, unless the transaction in which it stood is over."""
+    return Statement(
+        b"""
+        select pg_catalog.set_config('chronicle.context', %(outer)s::text, true)
+        where extract(epoch from pg_catalog.now())::text = %(began)s::text
+        """,
+        {"outer": outer or "", "began": began},
+    )
+
+
+def current_context() -> Statement:
+    return Statement(b"select chronicle.current_context()", {}, returns_json=True)
+
+
+def clear_context() -> Statement:
+    return Statement(b"select chronicle.clear_context()", {})
+
+
+# Reading
+
+
+def events(
+    filters: EventFilters, table_ids: list[int] | None, limit: int, cursor: str | None
+) -> Statement:
+    conditions, parameters = _conditions(EVENT_FILTERS, filters)
+    if table_ids is not None:
+        conditions.append("e.table_id = any(%(table_ids)s::integer[])")
+        parameters["table_ids"] = table_ids
+    return _page(_EVENTS, conditions, parameters, _BY_TIME, limit, cursor)
+
+
+def event(event_id: object) -> Statement:
+    query = f"{_EVENTS}\nwhere e.event_id = %(event_id)s::uuid"
+    return Statement(query.encode(), {"event_id": str(event_id)}, returns_json=True)
+
+
+def row_changes(
+    filters: RowChangeFilters, table_ids: list[int] | None, limit: int, cursor: str | None
+) -> Statement:
+    conditions, parameters = _conditions(ROW_CHANGE_FILTERS, filters)
+    if table_ids is not None:
+        conditions.append(
+            "(e.schema_name, e.table_name) in (select r.schema_name, r.table_name "
+            "from chronicle.table_registry as r where r.table_id = any(%(table_ids)s::integer[]))"
+        )
+        parameters["table_ids"] = table_ids
+    order = _BY_SEQ if "record_id" in parameters else _BY_TIME
+    return _page(_ROW_CHANGES, conditions, parameters, order, limit, cursor)
+
+
+def event_page(rows: list[Event], limit: int) -> EventPage:
+    """The page that the rows of ``events`` make: one above the limit says that others follow."""
+    return EventPage(events=rows[:limit], next_cursor=_next_cursor(rows, limit, _BY_TIME))
+
+
+def row_change_page(rows: list[RowChange], filters: RowChangeFilters, limit: int) -> RowChangePage:
+    """The same for ``row_changes``."""
+    order = _BY_TIME if filters.get("record_id") is None else _BY_SEQ
+    return RowChangePage(row_changes=rows[:limit], next_cursor=_next_cursor(rows, limit, order))
+
+
+def _page(
+    query: str,
+    conditions: list[str],
+    parameters: dict[str, object],
+    order: Mapping[str, str],
+    limit: int,
+    cursor: str | None,
+) -> Statement:
+    if limit < 1:
+        raise WrongFieldError(f"limit is {limit}, less than 1")
+    if cursor is not None:
+        key = ", ".join(f"e.{name}" for name in order)
+        values = ", ".join(f"%(cursor_{name})s::{kind}" for name, kind in order.items())
+        conditions.append(f"({key}) < ({values})")
+        texts = _read_cursor(cursor, order)
+        parameters |= {f"cursor_{name}": text for name, text in texts.items()}
+    if conditions:
+        query += "\nwhere " + "\n    and ".join(conditions)
+    query += "\norder by " + ", ".join(f"e.{name} desc" for name in order)
+    query += "\nlimit %(limit)s::bigint"
+    parameters["limit"] = str(limit + 1)
+    return Statement(query.encode(), parameters, returns_json=True)
+
+
+def _conditions(
+    columns: Mapping[str, str], filters: EventFilters | RowChangeFilters
+) -> tuple[list[str], dict[str, object]]:
+    given = {name: value for name, value in filters.items() if name != "table"}
+    kinds = {**columns, "is_system_wide": "boolean", "since": "timestamptz", "until": "timestamptz"}
+    parameters: dict[str, object] = {**_texts(kinds, given)}
+    conditions = [
+        _CONDITIONS.get(name) or f"e.{name} = %({name})s::{columns[name]}" for name in parameters
+    ]
+    return conditions, parameters
+
+
+def _next_cursor(
+    rows: list[Event] | list[RowChange], limit: int, order: Mapping[str, str]
+) -> str | None:
+    if len(rows) <= limit:
+        return None
+    last = rows[limit - 1]
+    key = "|".join(_text(kind, getattr(last, name), name) for name, kind in order.items())
+    return base64.urlsafe_b64encode(key.encode()).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str, order: Mapping[str, str]) -> dict[str, str]:
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        texts = base64.b64decode(padded, altchars=b"-_", validate=True).decode().split("|")
+    except (binascii.Error, UnicodeError):
+        texts = []
+    if len(texts) != len(order):
+        raise WrongFieldError(
+            "the cursor is not one of this listing",
+            detail=f"It is {cursor!r}.",
+            hint="Pass the next_cursor of the page before, with the same filters.",
+        )
+    return dict(zip(order, texts, strict=True))
+
+
+# Tracking
+
+
+def enable_tracking(
+    table: str,
+    resource_type: str | None,
+    organization_column: str | None,
+    exclude_columns: Iterable[str] | None,
+    mask_columns: Iterable[str] | None,
+) -> Statement:
+    parameters: dict[str, object] = {"table": table}
+    query = "select chronicle.enable_tracking(_table => %(table)s::regclass"
+    options = {
+        "resource_type": ("text", resource_type),
+        "organization_column": ("name", organization_column),
+        "exclude_columns": ("name[]", None if exclude_columns is None else list(exclude_columns)),
+        "mask_columns": ("name[]", None if mask_columns is None else list(mask_columns)),
+    }
+    for name, (kind, value) in options.items():
+        if value is not None:
+            query += f", _{name} => %({name})s::{kind}"
+            parameters[name] = value
+    return Statement(f"{query})".encode(), parameters)
+
+
+def disable_tracking(table: str) -> Statement:
+    query = b"select chronicle.disable_tracking(%(table)s::regclass)"
+    return Statement(query, {"table": table})
+
+
+def tracked_tables() -> Statement:
+    query = f"{_TRACKED_TABLES}\norder by 2, 3, 1"
+    return Statement(query.encode(), {})
+
+
+def table_ids(table: str) -> Statement:
+    """The ids of the tracked tables of a name, which may be gone by now."""
+    return Statement(
+        b"""
+        select t.table_id
+        from chronicle.tracked_tables as t
+        cross join lateral pg_catalog.parse_ident(%(table)s::text) as p (names)
+        where t.table_name = p.names[pg_catalog.cardinality(p.names)]
+            and (
+                pg_catalog.cardinality(p.names) = 1
+                or t.schema_name = p.names[pg_catalog.cardinality(p.names) - 1]
+            )
+        """,
+        {"table": table},
+    )
+
+
+# Keeping
+
+
+def settings() -> Statement:
+    query = f"{_SETTINGS}\norder by e.name"
+    return Statement(query.encode(), {}, returns_json=True)
+
+
+def set_setting(name: str, value: object) -> Statement:
+    query = b"select chronicle.set_setting(%(name)s::text, %(value)s::jsonb)"
+    return Statement(query, {"name": name, "value": _json.dumps(value)})
+
+
+def register_resource_type(name: str, description: str) -> Statement:
+    query = b"select chronicle.register_resource_type(%(name)s::text, %(description)s::text)"
+    return Statement(query, {"name": name, "description": description})
+
+
+def register_action(name: str, description: str) -> Statement:
+    query = b"select chronicle.register_action(%(name)s::text, %(description)s::text)"
+    return Statement(query, {"name": name, "description": description})
+
+
+def add_administrator(principal: str, organization_id: object) -> Statement:
+    return _administrator(b"add_administrator", principal, organization_id)
+
+
+def remove_administrator(principal: str, organization_id: object) -> Statement:
+    return _administrator(b"remove_administrator", principal, organization_id)
+
+
+def ensure_partitions(ahead: int | None) -> Statement:
+    query = b"select chronicle.ensure_partitions(%(ahead)s::integer)"
+    return Statement(query, {"ahead": None if ahead is None else str(ahead)})
+
+
+def _administrator(function: bytes, principal: str, organization_id: object) -> Statement:
+    query = b"select chronicle." + function + b"(%(principal)s::text, %(organization_id)s::text)"
+    organization = None if organization_id is None else str(organization_id)
+    return Statement(query, {"principal": principal, "organization_id": organization})
+
+
+# Arguments as text
+
+
+@lru_cache(maxsize=1024)
+def _call(function: str, names: tuple[str, ...]) -> bytes:
+    arguments = ", ".join(f"_{name} => %({name})s::{EVENT_FIELDS[name]}" for name in names)
+    return f"chronicle.{function}({arguments})".encode()
+
+
+def _texts(kinds: Mapping[str, str], arguments: Mapping[str, object]) -> dict[str, str]:
+    """What was given, as text, in the one order in which statements name it."""
+    unknown = arguments.keys() - kinds.keys()
+    if unknown:
+        raise TypeError(f"there is no argument {', '.join(map(repr, sorted(unknown)))}")
+    return {
+        name: _text(kind, value, name)
+        for name, kind in kinds.items()
+        if (value := arguments.get(name)) is not None
+    }
+
+
+def _text(kind: str, value: object, name: str) -> str:
+    if kind == "jsonb":
+        return _json.dumps(value)
+    if isinstance(value, datetime):
+        if kind == "timestamptz" and value.tzinfo is None:
+            raise WrongFieldError(
+                f"{name} has no time zone",
+                detail=f"It is {value.isoformat()}.",
+                hint="Say in which zone, as in datetime.now(UTC).",
+            )
+        return value.isoformat()
+    return str(value)

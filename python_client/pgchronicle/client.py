@@ -1,0 +1,410 @@
+"""The client: the functions of the schema ``chronicle`` as methods.
+
+Nothing here but the connection's own calls differs between a client that waits and one that is
+awaited, so that the one can be made from the other: SQL and parameters are in ``_statements``.
+"""
+
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from itertools import chain, islice
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, Unpack
+from uuid import UUID
+
+import psycopg
+from psycopg.pq import TransactionStatus
+from psycopg.rows import RowFactory, class_row, scalar_row, tuple_row
+from psycopg.types.json import set_json_loads
+
+from pgchronicle import _statements
+from pgchronicle._json import loads
+from pgchronicle._statements import Statement
+from pgchronicle.errors import NotTrackedError, explained
+from pgchronicle.models import (
+    ContextFields,
+    Event,
+    EventFields,
+    EventFilters,
+    EventPage,
+    Id,
+    RowChange,
+    RowChangeFilters,
+    RowChangePage,
+    Setting,
+    TrackedTable,
+)
+
+if TYPE_CHECKING:
+    from psycopg_pool import ConnectionPool
+
+_Connection: TypeAlias = psycopg.Connection[Any]
+_Row = TypeVar("_Row")
+
+# With a pool: the connection of the context that this thread or task is in, for each client.
+_held: ContextVar[Mapping["Chronicle", _Connection]] = ContextVar(
+    "pgchronicle_held", default=MappingProxyType({})
+)
+
+
+class Chronicle:
+    """The audit log, over a connection or a pool of the caller's.
+
+    Over a connection, everything happens in the caller's transaction, which is the caller's to
+    commit: an event is recorded if, and only if, what it tells of is committed. In autocommit mode
+    each call is a transaction, as every statement is.
+
+    Over a pool, each call takes a connection and is a transaction of its own, except within
+    ``context``, which holds one connection for all calls of the same thread.
+
+    An event that tells of a failure would be rolled back with the transaction that failed, so it
+    goes over another connection::
+
+        try:
+            with connection.transaction():
+                pay(connection, order)
+        except PaymentError as error:
+            failures.log_audit_event(  # a Chronicle over a pool, or an autocommit connection
+                actor_type="user", actor_id=user, action_type="execute", action="order.pay",
+                resource_type="order", resource_id=order, status="failure",
+                error_message=str(error),
+            )
+            raise
+
+    Every method raises ``ChronicleError`` where the log refuses, by the table in
+    ``pgchronicle.errors``; other errors are psycopg's.
+
+    Args:
+        source: where the log is. It stays the caller's, who closes it.
+    """
+
+    __slots__ = ("_source",)
+
+    def __init__(self, source: "_Connection | ConnectionPool[Any]") -> None:
+        if not isinstance(source, psycopg.Connection) and not hasattr(source, "getconn"):
+            raise TypeError(
+                "a psycopg connection or a psycopg_pool connection pool is needed, "
+                f"not {type(source).__name__}"
+            )
+        self._source = source
+
+    # Writing
+
+    def log_audit_event(self, **event: Unpack[EventFields]) -> UUID:
+        """Records one event in the caller's transaction and returns its id.
+
+        ``actor_type``, ``action_type`` and ``resource_type`` are required unless the context
+        supplies them. With an ``event_id`` of the caller's, a retry after a lost answer is safe:
+        the same id with the same content is recorded once.
+
+        Args:
+            event: the fields of the event; see ``EventFields`` and the comments on the columns of
+                ``chronicle.events``.
+
+        Raises:
+            MissingFieldError, WrongFieldError, TooLargeError: the event is not recorded.
+            EventIdTakenError: the id belongs to another event.
+            NotRegisteredError: its resource type or action, while that is enforced.
+        """
+        event_id: UUID = self._value(_statements.log_audit_event(event))
+        return event_id
+
+    def log_audit_events(self, events: Iterable[EventFields]) -> list[UUID]:
+        """Records a set of events, all or none, and returns their ids in its order.
+
+        The set may be of any length: it is sent in parts, in one transaction.
+
+        Args:
+            events: mappings with the arguments of ``log_audit_event``.
+
+        Raises:
+            ChronicleError: as ``log_audit_event``; the message names the place of the event.
+        """
+        parts = _statements.log_audit_events(events)
+        first = list(islice(parts, 2))
+        ids: list[UUID] = []
+        with self._transaction() as connection:
+            if len(first) < 2:
+                for _, statement in first:
+                    ids += self._rows(statement, scalar_row, connection)
+                return ids
+            # What comes later may be refused before it is sent, and then the transaction goes on:
+            # without the earlier parts. The first statement begins it where nothing has yet.
+            connection.execute(b"select")
+            with connection.transaction():
+                for place, statement in chain(first, parts):
+                    try:
+                        ids += self._rows(statement, scalar_row, connection)
+                    except Exception as error:
+                        if place > 1:
+                            error.add_note(f"Counted from event {place} of those given.")
+                        raise
+        return ids
+
+    # The context
+
+    @contextmanager
+    def context(self, **context: Unpack[ContextFields]) -> Generator[_Connection]:
+        """Says who acts, for all events of the block, captured ones too.
+
+        It replaces the context around it, which is back when the block ends, however it ends. A
+        connection in autocommit mode gets a transaction for the block unless it is in one; a pool
+        lends one connection for it. Otherwise the transaction is the caller's, and a commit inside
+        the block ends the context early.
+
+        Yields:
+            The connection, on which the caller's own statements are part of it.
+
+        Args:
+            context: the fields of the context; see ``ContextFields``.
+
+        Raises:
+            WrongFieldError: a field has a value that it cannot have.
+            TooLargeError: more than 65536 bytes.
+        """
+        statement = _statements.enter_context(context)
+        with self._transaction() as connection:
+            outer, began, _ = self._rows(statement, tuple_row, connection)[0]
+            try:
+                with self._holding(connection):
+                    yield connection
+            finally:
+                # After an error there is nothing to restore: a rollback, also to a savepoint, does.
+                if connection.info.transaction_status == TransactionStatus.INTRANS:
+                    self._rows(_statements.leave_context(outer, began), tuple_row, connection)
+
+    def current_context(self) -> dict[str, Any]:
+        """What events of this transaction will say about who acts, with ``context_state``."""
+        context: dict[str, Any] = self._value(_statements.current_context())
+        return context
+
+    def clear_context(self) -> None:
+        """Forgets the context for the rest of the transaction."""
+        self._run(_statements.clear_context())
+
+    # Reading
+
+    def events(
+        self, *, limit: int = 100, cursor: str | None = None, **filters: Unpack[EventFilters]
+    ) -> EventPage:
+        """A page of the events that the caller may see, newest first.
+
+        Args:
+            limit: how many events a page holds at most.
+            cursor: ``next_cursor`` of the page before, to be used with the same filters.
+            filters: which events; see ``EventFilters``.
+
+        Raises:
+            NotTrackedError: no table of that name is or was tracked.
+            WrongFieldError: a filter or the cursor has a value that it cannot have.
+        """
+        table_ids = self._table_ids(filters.get("table"))
+        statement = _statements.events(filters, table_ids, limit, cursor)
+        return _statements.event_page(self._rows(statement, class_row(Event)), limit)
+
+    def event(self, event_id: UUID | str) -> Event | None:
+        """One event; None when there is none of that id, or the caller may not see it."""
+        rows = self._rows(_statements.event(event_id), class_row(Event))
+        return rows[0] if rows else None
+
+    def row_changes(
+        self, *, limit: int = 100, cursor: str | None = None, **filters: Unpack[RowChangeFilters]
+    ) -> RowChangePage:
+        """A page of the captured changes that the caller may see, newest first.
+
+        With ``record_id`` the order is that in which the record was changed; without, that of time.
+
+        Args:
+            limit: how many changes a page holds at most.
+            cursor: ``next_cursor`` of the page before, to be used with the same filters.
+            filters: which changes; see ``RowChangeFilters``.
+
+        Raises:
+            NotTrackedError: no table of that name is or was tracked.
+            WrongFieldError: a filter or the cursor has a value that it cannot have.
+        """
+        table_ids = self._table_ids(filters.get("table"))
+        statement = _statements.row_changes(filters, table_ids, limit, cursor)
+        rows = self._rows(statement, class_row(RowChange))
+        return _statements.row_change_page(rows, filters, limit)
+
+    # Tracking
+
+    def enable_tracking(
+        self,
+        table: str,
+        *,
+        resource_type: str | None = None,
+        organization_column: str | None = None,
+        exclude_columns: Iterable[str] | None = None,
+        mask_columns: Iterable[str] | None = None,
+    ) -> None:
+        """From now on, every committed change of the table is an event in its transaction.
+
+        Called again with other options it changes them; with the same ones it does nothing. The
+        caller must own the table and be a chronicle_admin. Writers wait for the moment that it
+        takes.
+
+        Args:
+            table: as in SQL: ``orders`` on the search path, or ``shop.orders``.
+            resource_type: of its events; by default the table's name, with its schema unless that
+                is public.
+            organization_column: holds the organization; by default it comes from the context.
+            exclude_columns: not recorded.
+            mask_columns: recorded as "[masked]"; by default those whose names are in the setting
+                masked_keys, and none for an empty list.
+
+        Raises:
+            NotTrackableError: it is no ordinary table.
+            NotAllowedError: it is somebody else's, or the caller is no chronicle_admin.
+            WrongFieldError: a key column would be excluded or masked.
+            psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn: there is none.
+        """
+        self._run(
+            _statements.enable_tracking(
+                table, resource_type, organization_column, exclude_columns, mask_columns
+            )
+        )
+
+    def disable_tracking(self, table: str) -> None:
+        """Ends the capture of a table. What was recorded stays.
+
+        Raises:
+            NotTrackedError: it is not tracked.
+            NotAllowedError: it is somebody else's, or the caller is no chronicle_admin.
+        """
+        self._run(_statements.disable_tracking(table))
+
+    def tracked_tables(self) -> list[TrackedTable]:
+        """Every table that is or was tracked, how, and what is wrong with it."""
+        return self._rows(_statements.tracked_tables(), class_row(TrackedTable))
+
+    # Keeping
+
+    def settings(self) -> list[Setting]:
+        """What this installation is set to."""
+        return self._rows(_statements.settings(), class_row(Setting))
+
+    def set_setting(self, name: str, value: Any) -> None:
+        """Changes a setting, which is an event. Setting the value that it has does nothing.
+
+        Args:
+            name: of a row of ``chronicle.settings``.
+            value: anything that has a form in JSON.
+
+        Raises:
+            WrongFieldError: there is no such setting, or it does not take the value.
+        """
+        self._run(_statements.set_setting(name, value))
+
+    def register_resource_type(self, name: str, description: str) -> None:
+        """Declares a resource type, or describes it anew, which is an event."""
+        self._run(_statements.register_resource_type(name, description))
+
+    def register_action(self, name: str, description: str) -> None:
+        """Declares an action, or describes it anew, which is an event."""
+        self._run(_statements.register_action(name, description))
+
+    def add_administrator(self, principal: str, organization_id: Id = None) -> None:
+        """Lets a database role read the events of an organization, which is an event.
+
+        The role needs to be granted chronicle_reader as well. Harmless to repeat.
+
+        Args:
+            principal: the database role.
+            organization_id: None makes a super administrator, who reads system-wide events.
+        """
+        self._run(_statements.add_administrator(principal, organization_id))
+
+    def remove_administrator(self, principal: str, organization_id: Id = None) -> None:
+        """Takes back what ``add_administrator`` gave, which is an event.
+
+        Raises:
+            NotFoundError: they are no administrator of it.
+        """
+        self._run(_statements.remove_administrator(principal, organization_id))
+
+    def ensure_partitions(self, ahead: int | None = None) -> list[str]:
+        """Makes the partitions of the log that are missing and returns their names.
+
+        Harmless to repeat; writers do not wait for it.
+
+        Args:
+            ahead: how many beyond the present one; None takes the setting partitions_ahead.
+
+        Raises:
+            WrongFieldError: outside 0 to 1000.
+        """
+        return self._rows(_statements.ensure_partitions(ahead), scalar_row)
+
+    # Over the connection
+
+    def _table_ids(self, table: str | None) -> list[int] | None:
+        if table is None:
+            return None
+        ids: list[int] = self._rows(_statements.table_ids(table), scalar_row)
+        # A name that is not known must not look like a table to which nothing happened.
+        if not ids:
+            raise NotTrackedError(
+                f"{table} is not tracked and never was",
+                hint="tracked_tables() shows what is.",
+            )
+        return ids
+
+    def _run(self, statement: Statement) -> None:
+        self._rows(statement, tuple_row)
+
+    def _value(self, statement: Statement) -> Any:
+        return self._rows(statement, scalar_row)[0]
+
+    def _rows(
+        self,
+        statement: Statement,
+        row_factory: RowFactory[_Row],
+        connection: _Connection | None = None,
+    ) -> list[_Row]:
+        if connection is None:
+            with self._connection() as connection:
+                return self._rows(statement, row_factory, connection)
+        with explained(), connection.cursor(row_factory=row_factory) as cursor:
+            if statement.returns_json:
+                set_json_loads(loads, cursor)
+            cursor.execute(statement.query, statement.parameters)
+            return cursor.fetchall()
+
+    @contextmanager
+    def _connection(self) -> Generator[_Connection]:
+        """The caller's connection, or that of the surrounding context, or one from the pool."""
+        held = _held.get().get(self)
+        if held is not None:
+            yield held
+        elif isinstance(self._source, psycopg.Connection):
+            yield self._source
+        else:
+            with self._source.connection() as connection:
+                yield connection
+
+    @contextmanager
+    def _holding(self, connection: _Connection) -> Generator[None]:
+        """Within it, calls of this thread or task go over the one connection."""
+        held = _held.get()
+        if self in held or isinstance(self._source, psycopg.Connection):
+            yield
+            return
+        _held.set({**held, self: connection})
+        try:
+            yield
+        finally:
+            # Not the token of the set: a framework may enter in one thread and leave in another.
+            _held.set({client: c for client, c in _held.get().items() if client is not self})
+
+    @contextmanager
+    def _transaction(self) -> Generator[_Connection]:
+        """The same, within a transaction; where nobody would begin one, one of its own."""
+        with self._connection() as connection:
+            status = connection.info.transaction_status
+            if connection.autocommit and status == TransactionStatus.IDLE:
+                with connection.transaction():
+                    yield connection
+            else:
+                yield connection

@@ -1,0 +1,263 @@
+"""What goes into the log and what comes out of it, named and typed as in SQL."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
+from typing import Any, Literal, TypeAlias, TypedDict
+from uuid import UUID
+
+ActorType: TypeAlias = Literal[
+    "user", "employee", "customer", "admin", "service", "ai", "system", "anonymous"
+]
+ActionType: TypeAlias = Literal["create", "read", "update", "delete", "execute", "other"]
+SeverityLevel: TypeAlias = Literal["info", "warning", "error", "critical"]
+EventStatus: TypeAlias = Literal["success", "failure"]
+EventOrigin: TypeAlias = Literal["logged", "captured", "snapshot", "imported"]
+ContextState: TypeAlias = Literal["asserted", "verified", "absent", "malformed"]
+RowAction: TypeAlias = Literal["INSERT", "UPDATE", "DELETE", "TRUNCATE"]
+TrackingState: TypeAlias = Literal["tracked", "drifted", "broken", "ended"]
+
+Id: TypeAlias = object
+"""Whatever names a thing: text, an integer, a UUID. What is recorded is its ``str``."""
+
+IpAddress: TypeAlias = IPv4Address | IPv6Address | IPv4Interface | IPv6Interface
+
+
+class EventFields(TypedDict, total=False):
+    """What an event can say: the arguments of ``chronicle.log_audit_event`` without underscore.
+
+    What is left out, or None, comes from the context. ``occurred_at`` needs a time zone;
+    ``duration_ms`` is in milliseconds.
+    """
+
+    organization_id: Id
+    actor_id: Id
+    actor_type: ActorType | None
+    ip_address: str | IpAddress | None
+    user_agent: str | None
+    action_type: ActionType | None
+    action_description: str | None
+    action_meta: Mapping[str, Any] | None
+    resource_type: str | None
+    resource_id: Id
+    related_resources: Sequence[Any] | None
+    details_before: Mapping[str, Any] | None
+    details_after: Mapping[str, Any] | None
+    ai_metadata: Mapping[str, Any] | None
+    session_id: Id
+    request_id: Id
+    client_info: Mapping[str, Any] | None
+    duration_ms: int | None
+    severity: SeverityLevel | None
+    status: EventStatus | None
+    error_code: str | None
+    error_message: str | None
+    action: str | None
+    actor_role: str | None
+    impersonator_id: Id
+    is_ai_action: bool | None
+    reason: str | None
+    trace_id: Id
+    operation_id: Id
+    parent_event_id: UUID | str | None
+    ai_operation_id: UUID | str | None
+    occurred_at: datetime | None
+    event_id: UUID | str | None
+
+
+class ContextFields(TypedDict, total=False):
+    """Who acts, for whom and why: the arguments of ``chronicle.set_context`` without underscore."""
+
+    actor_id: Id
+    actor_type: ActorType | None
+    actor_role: str | None
+    impersonator_id: Id
+    organization_id: Id
+    session_id: Id
+    request_id: Id
+    trace_id: Id
+    operation_id: Id
+    ip_address: str | IpAddress | None
+    user_agent: str | None
+    client_info: Mapping[str, Any] | None
+    reason: str | None
+    ai_operation_id: UUID | str | None
+
+
+class EventFilters(TypedDict, total=False):
+    """Which events are wanted; all that are given must hold.
+
+    ``table`` is a tracked table as in SQL, ``orders`` in any schema or ``shop.orders``. ``since``
+    is the first moment and ``until`` the first one after. ``is_system_wide`` asks for events of no
+    organization or, when false, of any.
+    """
+
+    organization_id: Id
+    is_system_wide: bool | None
+    actor_id: Id
+    actor_type: ActorType | None
+    actor_role: str | None
+    impersonator_id: Id
+    is_ai_action: bool | None
+    db_user: str | None
+    context_state: ContextState | None
+    origin: EventOrigin | None
+    action: str | None
+    action_type: ActionType | None
+    resource_type: str | None
+    resource_id: Id
+    table: str | None
+    severity: SeverityLevel | None
+    status: EventStatus | None
+    error_code: str | None
+    session_id: Id
+    request_id: Id
+    trace_id: Id
+    operation_id: Id
+    ai_operation_id: UUID | str | None
+    parent_event_id: UUID | str | None
+    transaction_id: int | None
+    since: datetime | None
+    until: datetime | None
+
+
+class RowChangeFilters(TypedDict, total=False):
+    """Which row changes are wanted; the names mean what they mean in ``EventFilters``."""
+
+    table: str | None
+    record_id: Id
+    action: RowAction | None
+    organization_id: Id
+    actor_id: Id
+    actor_type: ActorType | None
+    db_user: str | None
+    request_id: Id
+    transaction_id: int | None
+    since: datetime | None
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """A row of ``chronicle.events``, whose column comments say what each field means.
+
+    Numbers with a point in JSON are decimals, with all their digits.
+    """
+
+    event_id: UUID
+    seq: int
+    transaction_id: int
+    epoch: int
+    schema_version: int
+    occurred_at: datetime
+    recorded_at: datetime
+    organization_id: str | None
+    actor_type: ActorType
+    actor_id: str | None
+    actor_role: str | None
+    impersonator_id: str | None
+    is_ai_action: bool
+    db_user: str
+    context_state: ContextState
+    origin: EventOrigin
+    action_type: ActionType
+    action: str
+    action_description: str | None
+    action_meta: dict[str, Any] | None
+    reason: str | None
+    resource_type: str
+    resource_id: str | None
+    related_resources: list[Any] | None
+    table_id: int | None
+    details_before: dict[str, Any] | None
+    details_after: dict[str, Any] | None
+    changed_columns: list[str] | None
+    payload_error: str | None
+    payload_salt: UUID
+    ai_metadata: dict[str, Any] | None
+    ai_operation_id: UUID | None
+    severity: SeverityLevel
+    status: EventStatus
+    error_code: str | None
+    error_message: str | None
+    duration_ms: int | None
+    session_id: str | None
+    request_id: str | None
+    trace_id: str | None
+    operation_id: str | None
+    parent_event_id: UUID | None
+    ip_address: IpAddress | None
+    user_agent: str | None
+    client_info: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventPage:
+    """Events, newest first, and where the next page begins."""
+
+    events: list[Event]
+    next_cursor: str | None
+    """None on the last page."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowChange:
+    """A row of ``chronicle.row_changes``: a captured change in the classic shape."""
+
+    event_id: UUID
+    seq: int
+    occurred_at: datetime
+    transaction_id: int
+    schema_name: str
+    table_name: str
+    record_id: str | None
+    action: RowAction
+    old_values: dict[str, Any] | None
+    new_values: dict[str, Any] | None
+    changed_columns: list[str] | None
+    organization_id: str | None
+    actor_type: ActorType
+    actor_id: str | None
+    db_user: str
+    context_state: ContextState
+    request_id: str | None
+    ip_address: IpAddress | None
+    reason: str | None
+    payload_error: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowChangePage:
+    """Row changes, newest first, and where the next page begins."""
+
+    row_changes: list[RowChange]
+    next_cursor: str | None
+    """None on the last page."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackedTable:
+    """A row of ``chronicle.tracked_tables``: a table that is or was tracked, and how it stands."""
+
+    table_id: int
+    schema_name: str
+    table_name: str
+    resource_type: str
+    key_columns: list[str]
+    organization_column: str | None
+    excluded_columns: list[str]
+    masked_columns: list[str]
+    tracked_since: datetime
+    tracked_until: datetime | None
+    state: TrackingState
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """A row of ``chronicle.settings``."""
+
+    name: str
+    value: Any
+    description: str
