@@ -127,10 +127,13 @@ def database(cluster: Cluster, template: str, database_names: Iterator[str]) -> 
 
 
 @pytest.fixture
-def empty_database(cluster: Cluster, database_names: Iterator[str]) -> Iterator[Database]:
+def empty_database(
+    cluster: Cluster,
+    template: str,  # noqa: ARG001  while it uses the roles, no test's rollback drops them
+    database_names: Iterator[str],
+) -> Iterator[Database]:
     """A database of the test's own in which nothing is installed; its owner is the installer."""
     name = next(database_names)
-    cluster.make_role(INSTALLER, "login createrole")
     cluster.execute("create database {} owner {}", name, INSTALLER)
     yield from _lent(Database(cluster, name))
 

@@ -169,9 +169,7 @@ class Server:
         if self._socket is None or os.getpid() != self._starter:
             return
         atexit.unregister(self.stop)
-        if self._process is not None:
-            self._stop_child(self._process)
-        else:
+        if self._process is None:
             self._run("pg_ctl", "-D", str(self._data), "-m", "fast", "-w", "stop")
         self._abandon()
 
@@ -236,10 +234,9 @@ class Server:
             self._lock = None
 
     def _abandon(self) -> None:
-        """Forgets the server; what was not to stay is removed."""
-        if self._process is not None and self._process.poll() is None:
-            self._process.kill()
-            self._process.wait()
+        """Ends and forgets the server; what was not to stay is removed."""
+        if self._process is not None:
+            self._stop_child(self._process)
         self._process = None
         if self._home is not None and self._datadir is None:
             homes.remove(self._home)
@@ -353,7 +350,8 @@ class Server:
             return []
 
     def _stop_child(self, process: subprocess.Popen[bytes]) -> None:
-        # Nothing of a throw-away cluster is worth a checkpoint.
+        # Nothing of a throw-away cluster is worth a checkpoint. To kill it outright would leave its
+        # shared memory behind.
         process.send_signal(signal.SIGQUIT if self._datadir is None else signal.SIGINT)
         try:
             process.wait(30)
