@@ -6,6 +6,5 @@ drop table chronicle.actions;
 drop table chronicle.resource_types;
 drop trigger settings_derive_logging_rules on chronicle.settings;
 drop table chronicle.logging_rules;
-drop function chronicle.normalized_key(text);
 drop table chronicle.settings;
 drop function chronicle.derive_logging_rules();

@@ -40,29 +40,13 @@ comment on column chronicle.settings.description is
 revoke all on chronicle.settings from public;
 grant select on chronicle.settings to chronicle_writer, chronicle_reader, chronicle_app, chronicle_admin;
 
-create or replace function chronicle.normalized_key(_key text)
-returns text
-language sql
-immutable
-strict
-set search_path = pg_catalog, pg_temp
-as $$
-    select translate(lower(_key), '_-', '')
-$$;
-
-comment on function chronicle.normalized_key(text) is
-'Private. A key as masking compares it: in lower case, without "_" and "-".';
-
-revoke execute on function chronicle.normalized_key(text) from public;
-grant execute on function chronicle.normalized_key(text) to chronicle_writer;
-
 -- What every call of log_audit_event has to know of the settings, in one row, with the masked keys made
--- into a pattern. Reading the settings themselves would cost each call several look-ups.
+-- into patterns. Reading the settings themselves would cost each call several look-ups.
 create table chronicle.logging_rules (
     enforce_resource_types boolean not null,
     enforce_actions boolean not null,
-    masked_keys text [] not null,
-    masked_keys_pattern text,
+    masked_key_start text,
+    masked_key text,
     payload_limit_bytes integer not null
 );
 
@@ -72,10 +56,11 @@ comment on column chronicle.logging_rules.enforce_resource_types is
 'As in chronicle.settings.';
 comment on column chronicle.logging_rules.enforce_actions is
 'As in chronicle.settings.';
-comment on column chronicle.logging_rules.masked_keys is
-'The masked keys as chronicle.normalized_key gives them.';
-comment on column chronicle.logging_rules.masked_keys_pattern is
-'Regular expression that finds such a key in JSON text, whatever its case; null when nothing is masked.';
+comment on column chronicle.logging_rules.masked_key_start is
+'Regular expression for the first letters of a masked key in JSON text: a quick test that most events fail.
+Null when nothing is masked.';
+comment on column chronicle.logging_rules.masked_key is
+'Regular expression for a masked key, to be matched whole and in any case. Null when nothing is masked.';
 comment on column chronicle.logging_rules.payload_limit_bytes is
 'As in chronicle.settings.';
 
@@ -88,40 +73,37 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_keys text[];
-    v_pattern text;
+    v_start text;
+    v_key text;
 begin
+    -- Where a key has "_" or "-" between two words, a masked key may have either, or neither; before the
+    -- first word and after the last it may have them too. What has a meaning in patterns is escaped.
     select
-        coalesce(array_agg(k.key), '{}'),
-        -- Before, between and after the characters of a key, "_" and "-" may stand; characters with a
-        -- meaning are escaped.
         '"[_-]*(?:' || string_agg(
-            (
-                select string_agg(
-                    regexp_replace(c.letter, '[][*+?^$(){}|.\\]', '\\\&'), '[_-]*' order by c.place
-                )
-                from regexp_split_to_table(k.key, '') with ordinality as c (letter, place)
-            ),
-            '|'
-        ) || ')[_-]*":'
-    into v_keys, v_pattern
+            distinct regexp_replace(
+                substring(k.key from '^(?:[_-]*[^_-]){1,4}'), '[_-]+', '[_-]*', 'g'
+            ), '|'
+        ) || ')',
+        '[_-]*(?:' || string_agg(distinct regexp_replace(k.key, '[_-]+', '[_-]*', 'g'), '|') || ')[_-]*'
+    into v_start, v_key
     from (
-        select distinct chronicle.normalized_key(e.element) as key
+        select regexp_replace(
+            regexp_replace(e.element, '^[_-]+|[_-]+$', '', 'g'), '[][*+?^$(){}|.\\]', '\\\&', 'g'
+        ) as key
         from chronicle.settings as s
         cross join lateral jsonb_array_elements_text(s.value) as e (element)
-        where s.name = 'masked_keys'
-    ) as k
-    where k.key <> '';
+        where s.name = 'masked_keys' and e.element ~ '[^_-]'
+    ) as k;
 
     delete from chronicle.logging_rules;
     insert into chronicle.logging_rules (
-        enforce_resource_types, enforce_actions, masked_keys, masked_keys_pattern, payload_limit_bytes
+        enforce_resource_types, enforce_actions, masked_key_start, masked_key, payload_limit_bytes
     )
     select
         bool_or(s.value = 'true') filter (where s.name = 'enforce_resource_types'),
         bool_or(s.value = 'true') filter (where s.name = 'enforce_actions'),
-        v_keys,
-        v_pattern,
+        v_start,
+        v_key,
         max((s.value #>> '{}')::integer) filter (where s.name = 'payload_limit_bytes')
     from chronicle.settings as s;
 
@@ -161,11 +143,11 @@ insert into chronicle.settings (name, value, description) values
 ),
 (
     'masked_keys',
-    '["password", "passwd", "passphrase", "password_hash", "secret", "client_secret", "secret_key", "token",
+    '["pass_word", "passwd", "pass_phrase", "password_hash", "secret", "client_secret", "secret_key", "token",
       "access_token", "refresh_token", "id_token", "session_token", "auth_token", "csrf_token", "api_key",
       "private_key", "authorization", "proxy_authorization", "cookie", "set_cookie", "credentials", "otp",
       "card_number", "credit_card", "credit_card_number", "cvv", "cvc", "pin", "ssn"]',
-    'JSON keys, at any depth, and columns whose values are masked. Case, "_" and "-" make no difference.'
+    'JSON keys, at any depth, and columns whose values are masked. "api_key" is also apiKey, API-KEY, _api_key.'
 ),
 (
     'payload_limit_bytes', '16777216',

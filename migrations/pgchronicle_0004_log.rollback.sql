@@ -18,7 +18,7 @@ drop function chronicle.log_audit_events(jsonb);
 drop function chronicle.log_audit_event( anycompatible, anycompatible, chronicle.actor_type, inet, text, chronicle.action_type, text, jsonb, text, anycompatible, jsonb, jsonb, jsonb, jsonb, text, text, jsonb, integer, chronicle.severity_level, chronicle.event_status, text, text, text, text, text, boolean, text, text, text, uuid, uuid, timestamptz, uuid );
 drop function chronicle.changes(jsonb, jsonb);
 drop function chronicle.changed_keys(jsonb, jsonb);
-drop function chronicle.mask_keys(jsonb, text []);
+drop function chronicle.mask_keys(jsonb, text);
 drop function chronicle.refuse_event( chronicle.actor_type, chronicle.action_type, timestamptz, integer, text [], jsonb, bigint, integer );
 drop function chronicle.check_registered(text, text, boolean, boolean);
 drop function chronicle.similar_names(text, text []);

@@ -606,7 +606,7 @@ _content: all that makes the event what it is. Errors: ZC001 when the id belongs
 revoke execute on function chronicle.claim_event_id(uuid, jsonb) from public;
 grant execute on function chronicle.claim_event_id(uuid, jsonb) to chronicle_writer;
 
--- Only for hints, so a plain measure does: shared groups of three letters.
+-- Only for hints, so a plain measure does: half the groups of three letters of the shorter name are shared.
 create or replace function chronicle.similar_names(_name text, _names text [])
 returns text
 language sql
@@ -620,6 +620,7 @@ as $$
         cross join lateral generate_series(1, length(n.name) + 2) as i (place)
         where position(substr('  ' || lower(n.name) || ' ', i.place, 3) in '  ' || lower(_name) || ' ') > 0
         group by n.name
+        having 2 * count(*) >= least(length(n.name), length(_name)) + 2
         order by count(*) desc, n.name
         limit 3
     ) as s
@@ -771,7 +772,7 @@ grant execute on function chronicle.refuse_event(
 ) to chronicle_writer;
 
 -- Recursive, and slow beside what surrounds it: callers first ask whether there is anything to mask.
-create or replace function chronicle.mask_keys(_value jsonb, _keys text [])
+create or replace function chronicle.mask_keys(_value jsonb, _masked_key text)
 returns jsonb
 language plpgsql
 immutable
@@ -784,8 +785,8 @@ begin
                 jsonb_object_agg(
                     f.key,
                     case
-                        when chronicle.normalized_key(f.key) <> all (_keys)
-                            then chronicle.mask_keys(f.value, _keys)
+                        when f.key !~* ('^' || _masked_key || '$')
+                            then chronicle.mask_keys(f.value, _masked_key)
                         when f.value = 'null' then f.value
                         else '"[masked]"'
                     end
@@ -795,7 +796,7 @@ begin
             from jsonb_each(_value) as f
         )
         when 'array' then (
-            select coalesce(jsonb_agg(chronicle.mask_keys(e.element, _keys) order by e.place), '[]')
+            select coalesce(jsonb_agg(chronicle.mask_keys(e.element, _masked_key) order by e.place), '[]')
             from jsonb_array_elements(_value) with ordinality as e (element, place)
         )
         else _value
@@ -803,12 +804,12 @@ begin
 end
 $$;
 
-comment on function chronicle.mask_keys(jsonb, text []) is
+comment on function chronicle.mask_keys(jsonb, text) is
 'Private. The JSON value with "[masked]" in place of the values of the given keys, at any depth; null
-values stay. _keys: as chronicle.normalized_key gives them.';
+values stay. _masked_key: as in chronicle.logging_rules.';
 
-revoke execute on function chronicle.mask_keys(jsonb, text []) from public;
-grant execute on function chronicle.mask_keys(jsonb, text []) to chronicle_writer;
+revoke execute on function chronicle.mask_keys(jsonb, text) from public;
+grant execute on function chronicle.mask_keys(jsonb, text) to chronicle_writer;
 
 -- Values are compared as text: jsonb holds 1.0 and 1.00 for equal, a record does not. A loop without a
 -- query: for the few keys of an event it costs 4 microseconds, where a query costs 6 and more, and an SQL
@@ -1002,13 +1003,13 @@ begin
     if _details_before is not null and _details_after is not null then
         v_changed_columns := chronicle.changed_keys(_details_before, _details_after);
     end if;
-    if v_documents ~* v_rules.masked_keys_pattern then
-        _action_meta := chronicle.mask_keys(_action_meta, v_rules.masked_keys);
-        _related_resources := chronicle.mask_keys(_related_resources, v_rules.masked_keys);
-        _details_before := chronicle.mask_keys(_details_before, v_rules.masked_keys);
-        _details_after := chronicle.mask_keys(_details_after, v_rules.masked_keys);
-        _ai_metadata := chronicle.mask_keys(_ai_metadata, v_rules.masked_keys);
-        _client_info := chronicle.mask_keys(_client_info, v_rules.masked_keys);
+    if v_documents ~* v_rules.masked_key_start and v_documents ~* ('"' || v_rules.masked_key || '":') then
+        _action_meta := chronicle.mask_keys(_action_meta, v_rules.masked_key);
+        _related_resources := chronicle.mask_keys(_related_resources, v_rules.masked_key);
+        _details_before := chronicle.mask_keys(_details_before, v_rules.masked_key);
+        _details_after := chronicle.mask_keys(_details_after, v_rules.masked_key);
+        _ai_metadata := chronicle.mask_keys(_ai_metadata, v_rules.masked_key);
+        _client_info := chronicle.mask_keys(_client_info, v_rules.masked_key);
     end if;
 
     if _event_id is not null and not chronicle.claim_event_id(
@@ -1199,7 +1200,8 @@ revoke execute on function chronicle.log_audit_events(jsonb) from public;
 grant execute on function chronicle.log_audit_events(jsonb) to chronicle_app;
 
 -- What pgchronicle does to itself goes through the one door that applications use, as the actor of the
--- context, or as the database role where there is none.
+-- context, or as the database role where there is none. It concerns the whole system, so the organization
+-- of the context is kept out of it.
 create or replace function chronicle.log_management_event(
     _action_type chronicle.action_type,
     _action text,
@@ -1215,10 +1217,15 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_context constant chronicle.event_context := chronicle.resolve_context();
+    v_text constant text := current_setting('chronicle.context', true);
+    v_event_id uuid;
 begin
-    return chronicle.log_audit_event(
-        _actor_type => v_context.actor_type,
-        _actor_id => v_context.actor_id,
+    if v_context.organization_id is not null then
+        perform set_config('chronicle.context', (v_text::jsonb - 'organization_id')::text, true);
+    end if;
+    v_event_id := chronicle.log_audit_event(
+        _actor_type => coalesce(v_context.actor_type, 'system'),
+        _actor_id => coalesce(v_context.actor_id, session_user),
         _actor_role => v_context.actor_role,
         _action_type => _action_type,
         _action => _action,
@@ -1227,6 +1234,10 @@ begin
         _details_before => _details_before,
         _details_after => _details_after
     );
+    if v_context.organization_id is not null then
+        perform set_config('chronicle.context', v_text, true);
+    end if;
+    return v_event_id;
 end
 $$;
 

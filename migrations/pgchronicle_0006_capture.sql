@@ -339,10 +339,11 @@ declare
 begin
     -- The apply worker of logical replication brings rows whose events are replicated, or not wanted.
     -- Any other session in replica mode is an administrator at work, and is recorded.
-    if current_setting('session_replication_role') = 'replica' and exists (
-        select from pg_catalog.pg_stat_subscription as s where s.pid = pg_backend_pid()
-    ) then
-        return null;
+    -- Two conditions, because one with a query in it would start that query for every row.
+    if current_setting('session_replication_role') = 'replica' then
+        if exists (select from pg_catalog.pg_stat_subscription as s where s.pid = pg_backend_pid()) then
+            return null;
+        end if;
     end if;
 
     begin
@@ -714,7 +715,7 @@ begin
             select c.name
             from unnest(v_columns) as c (name)
             cross join chronicle.logging_rules as r
-            where chronicle.normalized_key(c.name) = any(r.masked_keys)
+            where c.name ~* ('^' || r.masked_key || '$')
                 and c.name <> all (v_key || coalesce(_exclude_columns, '{}'))
         );
     end if;

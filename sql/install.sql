@@ -27,7 +27,6 @@ set local role chronicle_owner;
 -- What an installation is set to, and what the application has declared.
 set local role chronicle_owner;
 \ir settings/settings.sql
-\ir settings/normalized_key.sql
 \ir settings/logging_rules.sql
 \ir settings/derive_logging_rules.sql
 \ir settings/default_settings.sql

@@ -59,10 +59,11 @@ declare
 begin
     -- The apply worker of logical replication brings rows whose events are replicated, or not wanted.
     -- Any other session in replica mode is an administrator at work, and is recorded.
-    if current_setting('session_replication_role') = 'replica' and exists (
-        select from pg_catalog.pg_stat_subscription as s where s.pid = pg_backend_pid()
-    ) then
-        return null;
+    -- Two conditions, because one with a query in it would start that query for every row.
+    if current_setting('session_replication_role') = 'replica' then
+        if exists (select from pg_catalog.pg_stat_subscription as s where s.pid = pg_backend_pid()) then
+            return null;
+        end if;
     end if;
 
     begin

@@ -44,7 +44,7 @@ begin
             select c.name
             from unnest(v_columns) as c (name)
             cross join chronicle.logging_rules as r
-            where chronicle.normalized_key(c.name) = any(r.masked_keys)
+            where c.name ~* ('^' || r.masked_key || '$')
                 and c.name <> all (v_key || coalesce(_exclude_columns, '{}'))
         );
     end if;

@@ -132,13 +132,13 @@ begin
     if _details_before is not null and _details_after is not null then
         v_changed_columns := chronicle.changed_keys(_details_before, _details_after);
     end if;
-    if v_documents ~* v_rules.masked_keys_pattern then
-        _action_meta := chronicle.mask_keys(_action_meta, v_rules.masked_keys);
-        _related_resources := chronicle.mask_keys(_related_resources, v_rules.masked_keys);
-        _details_before := chronicle.mask_keys(_details_before, v_rules.masked_keys);
-        _details_after := chronicle.mask_keys(_details_after, v_rules.masked_keys);
-        _ai_metadata := chronicle.mask_keys(_ai_metadata, v_rules.masked_keys);
-        _client_info := chronicle.mask_keys(_client_info, v_rules.masked_keys);
+    if v_documents ~* v_rules.masked_key_start and v_documents ~* ('"' || v_rules.masked_key || '":') then
+        _action_meta := chronicle.mask_keys(_action_meta, v_rules.masked_key);
+        _related_resources := chronicle.mask_keys(_related_resources, v_rules.masked_key);
+        _details_before := chronicle.mask_keys(_details_before, v_rules.masked_key);
+        _details_after := chronicle.mask_keys(_details_after, v_rules.masked_key);
+        _ai_metadata := chronicle.mask_keys(_ai_metadata, v_rules.masked_key);
+        _client_info := chronicle.mask_keys(_client_info, v_rules.masked_key);
     end if;
 
     if _event_id is not null and not chronicle.claim_event_id(

@@ -1,5 +1,6 @@
 -- What pgchronicle does to itself goes through the one door that applications use, as the actor of the
--- context, or as the database role where there is none.
+-- context, or as the database role where there is none. It concerns the whole system, so the organization
+-- of the context is kept out of it.
 create or replace function chronicle.log_management_event(
     _action_type chronicle.action_type,
     _action text,
@@ -15,10 +16,15 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_context constant chronicle.event_context := chronicle.resolve_context();
+    v_text constant text := current_setting('chronicle.context', true);
+    v_event_id uuid;
 begin
-    return chronicle.log_audit_event(
-        _actor_type => v_context.actor_type,
-        _actor_id => v_context.actor_id,
+    if v_context.organization_id is not null then
+        perform set_config('chronicle.context', (v_text::jsonb - 'organization_id')::text, true);
+    end if;
+    v_event_id := chronicle.log_audit_event(
+        _actor_type => coalesce(v_context.actor_type, 'system'),
+        _actor_id => coalesce(v_context.actor_id, session_user),
         _actor_role => v_context.actor_role,
         _action_type => _action_type,
         _action => _action,
@@ -27,6 +33,10 @@ begin
         _details_before => _details_before,
         _details_after => _details_after
     );
+    if v_context.organization_id is not null then
+        perform set_config('chronicle.context', v_text, true);
+    end if;
+    return v_event_id;
 end
 $$;
 

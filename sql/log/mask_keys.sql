@@ -1,5 +1,5 @@
 -- Recursive, and slow beside what surrounds it: callers first ask whether there is anything to mask.
-create or replace function chronicle.mask_keys(_value jsonb, _keys text [])
+create or replace function chronicle.mask_keys(_value jsonb, _masked_key text)
 returns jsonb
 language plpgsql
 immutable
@@ -12,8 +12,8 @@ begin
                 jsonb_object_agg(
                     f.key,
                     case
-                        when chronicle.normalized_key(f.key) <> all (_keys)
-                            then chronicle.mask_keys(f.value, _keys)
+                        when f.key !~* ('^' || _masked_key || '$')
+                            then chronicle.mask_keys(f.value, _masked_key)
                         when f.value = 'null' then f.value
                         else '"[masked]"'
                     end
@@ -23,7 +23,7 @@ begin
             from jsonb_each(_value) as f
         )
         when 'array' then (
-            select coalesce(jsonb_agg(chronicle.mask_keys(e.element, _keys) order by e.place), '[]')
+            select coalesce(jsonb_agg(chronicle.mask_keys(e.element, _masked_key) order by e.place), '[]')
             from jsonb_array_elements(_value) with ordinality as e (element, place)
         )
         else _value
@@ -31,9 +31,9 @@ begin
 end
 $$;
 
-comment on function chronicle.mask_keys(jsonb, text []) is
+comment on function chronicle.mask_keys(jsonb, text) is
 'Private. The JSON value with "[masked]" in place of the values of the given keys, at any depth; null
-values stay. _keys: as chronicle.normalized_key gives them.';
+values stay. _masked_key: as in chronicle.logging_rules.';
 
-revoke execute on function chronicle.mask_keys(jsonb, text []) from public;
-grant execute on function chronicle.mask_keys(jsonb, text []) to chronicle_writer;
+revoke execute on function chronicle.mask_keys(jsonb, text) from public;
+grant execute on function chronicle.mask_keys(jsonb, text) to chronicle_writer;

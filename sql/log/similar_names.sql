@@ -1,4 +1,4 @@
--- Only for hints, so a plain measure does: shared groups of three letters.
+-- Only for hints, so a plain measure does: half the groups of three letters of the shorter name are shared.
 create or replace function chronicle.similar_names(_name text, _names text [])
 returns text
 language sql
@@ -12,6 +12,7 @@ as $$
         cross join lateral generate_series(1, length(n.name) + 2) as i (place)
         where position(substr('  ' || lower(n.name) || ' ', i.place, 3) in '  ' || lower(_name) || ' ') > 0
         group by n.name
+        having 2 * count(*) >= least(length(n.name), length(_name)) + 2
         order by count(*) desc, n.name
         limit 3
     ) as s

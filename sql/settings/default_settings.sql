@@ -18,11 +18,11 @@ insert into chronicle.settings (name, value, description) values
 ),
 (
     'masked_keys',
-    '["password", "passwd", "passphrase", "password_hash", "secret", "client_secret", "secret_key", "token",
+    '["pass_word", "passwd", "pass_phrase", "password_hash", "secret", "client_secret", "secret_key", "token",
       "access_token", "refresh_token", "id_token", "session_token", "auth_token", "csrf_token", "api_key",
       "private_key", "authorization", "proxy_authorization", "cookie", "set_cookie", "credentials", "otp",
       "card_number", "credit_card", "credit_card_number", "cvv", "cvc", "pin", "ssn"]',
-    'JSON keys, at any depth, and columns whose values are masked. Case, "_" and "-" make no difference.'
+    'JSON keys, at any depth, and columns whose values are masked. "api_key" is also apiKey, API-KEY, _api_key.'
 ),
 (
     'payload_limit_bytes', '16777216',

@@ -4,40 +4,37 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_keys text[];
-    v_pattern text;
+    v_start text;
+    v_key text;
 begin
+    -- Where a key has "_" or "-" between two words, a masked key may have either, or neither; before the
+    -- first word and after the last it may have them too. What has a meaning in patterns is escaped.
     select
-        coalesce(array_agg(k.key), '{}'),
-        -- Before, between and after the characters of a key, "_" and "-" may stand; characters with a
-        -- meaning are escaped.
         '"[_-]*(?:' || string_agg(
-            (
-                select string_agg(
-                    regexp_replace(c.letter, '[][*+?^$(){}|.\\]', '\\\&'), '[_-]*' order by c.place
-                )
-                from regexp_split_to_table(k.key, '') with ordinality as c (letter, place)
-            ),
-            '|'
-        ) || ')[_-]*":'
-    into v_keys, v_pattern
+            distinct regexp_replace(
+                substring(k.key from '^(?:[_-]*[^_-]){1,4}'), '[_-]+', '[_-]*', 'g'
+            ), '|'
+        ) || ')',
+        '[_-]*(?:' || string_agg(distinct regexp_replace(k.key, '[_-]+', '[_-]*', 'g'), '|') || ')[_-]*'
+    into v_start, v_key
     from (
-        select distinct chronicle.normalized_key(e.element) as key
+        select regexp_replace(
+            regexp_replace(e.element, '^[_-]+|[_-]+$', '', 'g'), '[][*+?^$(){}|.\\]', '\\\&', 'g'
+        ) as key
         from chronicle.settings as s
         cross join lateral jsonb_array_elements_text(s.value) as e (element)
-        where s.name = 'masked_keys'
-    ) as k
-    where k.key <> '';
+        where s.name = 'masked_keys' and e.element ~ '[^_-]'
+    ) as k;
 
     delete from chronicle.logging_rules;
     insert into chronicle.logging_rules (
-        enforce_resource_types, enforce_actions, masked_keys, masked_keys_pattern, payload_limit_bytes
+        enforce_resource_types, enforce_actions, masked_key_start, masked_key, payload_limit_bytes
     )
     select
         bool_or(s.value = 'true') filter (where s.name = 'enforce_resource_types'),
         bool_or(s.value = 'true') filter (where s.name = 'enforce_actions'),
-        v_keys,
-        v_pattern,
+        v_start,
+        v_key,
         max((s.value #>> '{}')::integer) filter (where s.name = 'payload_limit_bytes')
     from chronicle.settings as s;
 

@@ -1,10 +1,10 @@
 -- What every call of log_audit_event has to know of the settings, in one row, with the masked keys made
--- into a pattern. Reading the settings themselves would cost each call several look-ups.
+-- into patterns. Reading the settings themselves would cost each call several look-ups.
 create table chronicle.logging_rules (
     enforce_resource_types boolean not null,
     enforce_actions boolean not null,
-    masked_keys text [] not null,
-    masked_keys_pattern text,
+    masked_key_start text,
+    masked_key text,
     payload_limit_bytes integer not null
 );
 
@@ -14,10 +14,11 @@ comment on column chronicle.logging_rules.enforce_resource_types is
 'As in chronicle.settings.';
 comment on column chronicle.logging_rules.enforce_actions is
 'As in chronicle.settings.';
-comment on column chronicle.logging_rules.masked_keys is
-'The masked keys as chronicle.normalized_key gives them.';
-comment on column chronicle.logging_rules.masked_keys_pattern is
-'Regular expression that finds such a key in JSON text, whatever its case; null when nothing is masked.';
+comment on column chronicle.logging_rules.masked_key_start is
+'Regular expression for the first letters of a masked key in JSON text: a quick test that most events fail.
+Null when nothing is masked.';
+comment on column chronicle.logging_rules.masked_key is
+'Regular expression for a masked key, to be matched whole and in any case. Null when nothing is masked.';
 comment on column chronicle.logging_rules.payload_limit_bytes is
 'As in chronicle.settings.';
 
