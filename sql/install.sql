@@ -1,10 +1,12 @@
--- pgchronicle, all of it, in the order in which it is built. This is the table of contents; to build a
--- database from it (for reading and tests; everybody else uses the migrations, which equal it):
+-- pgchronicle, all of it, in the order in which it is built. This is the table of contents; to
+-- build a database from it (for reading and tests; everybody else uses the migrations, which equal
+-- it):
 --
 --     psql --single-transaction --set ON_ERROR_STOP=1 --file sql/install.sql
 --
--- Each "migration:" group becomes one migration. Groups after the roles are built as chronicle_owner. The
--- roles that own definer functions may create in the schema only while it is built.
+-- Each "migration:" group becomes one migration. Groups after the roles are built as
+-- chronicle_owner. The roles that own definer functions may create in the schema only while it is
+-- built.
 
 -- migration: 0001_roles_and_schemas
 -- Roles with one job each, and the two schemas.

@@ -1,5 +1,5 @@
--- Everything people call lives in chronicle. The functions that capture table changes are generated,
--- one a tracked table, and live apart in chronicle_capture, where nobody calls anything.
+-- Everything people call lives in chronicle. The functions that capture table changes are
+-- generated, one a tracked table, and live apart in chronicle_capture, where nobody calls anything.
 create schema chronicle authorization chronicle_owner;
 create schema chronicle_capture authorization chronicle_owner;
 

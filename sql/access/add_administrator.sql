@@ -26,8 +26,8 @@ end
 $$;
 
 comment on function chronicle.add_administrator(text, text) is
-'Lets a principal read the events of an organization, or system-wide events, and records that. They also
-need to be granted chronicle_reader. Harmless to repeat.
+'Lets a principal read the events of an organization, or system-wide events, and records that. They
+also need to be granted chronicle_reader. Harmless to repeat.
 _principal: a database role. _organization_id: null makes a super administrator.
 Errors: 22004 without a principal.';
 

@@ -1,7 +1,7 @@
--- Runs with the caller's rights: the policies of chronicle.administrators show callers their own rows, and
--- chronicle.principal() has to see who they are.
+-- Runs with the caller's rights: the policies of chronicle.administrators show callers their own
+-- rows, and chronicle.principal() has to see who they are.
 create or replace function chronicle.administered_organizations()
-returns text []
+returns text[]
 language sql
 stable
 set search_path = pg_catalog, pg_temp
@@ -12,8 +12,8 @@ as $$
 $$;
 
 comment on function chronicle.administered_organizations() is
-'The organizations whose events the reader may see. Replace it, with the same signature, to answer from
-the application''s own tables of members: take who is asking from chronicle.principal().';
+'The organizations whose events the reader may see. Replace it, with the same signature, to answer
+from the application''s own tables of members: take who is asking from chronicle.principal().';
 
 revoke execute on function chronicle.administered_organizations() from public;
 grant execute on function chronicle.administered_organizations() to chronicle_reader;

@@ -1,9 +1,10 @@
--- Row-level security stands on the parent and, with no policy, on every partition: whoever reaches for a
--- partition directly finds nothing. It is forced, so that the owner is subject to it as well.
+-- Row-level security stands on the parent and, with no policy, on every partition: whoever reaches
+-- for a partition directly finds nothing. It is forced, so that the owner is subject to it as well.
 --
--- Every reading policy is for chronicle_reader, and decides by what the querying role is. So the views of
--- the log can belong to chronicle_reader: on every server version they then show a reader the rows that
--- the table would show. A policy for another role would be lost on the way through the view.
+-- Every reading policy is for chronicle_reader, and decides by what the querying role is. So the
+-- views of the log can belong to chronicle_reader: on every server version they then show a reader
+-- the rows that the table would show. A policy for another role would be lost on the way through
+-- the view.
 alter table chronicle.events enable row level security;
 alter table chronicle.events force row level security;
 
@@ -20,7 +21,7 @@ for select to chronicle_reader using ((select chronicle.is_auditor()));
 -- organization and time serves them.
 create policy events_organization_administrator_reads on chronicle.events
 for select to chronicle_reader
-using (organization_id = any((select chronicle.administered_organizations())::text []));
+using (organization_id = any((select chronicle.administered_organizations())::text[]));
 
 create policy events_super_administrator_reads on chronicle.events
 for select to chronicle_reader

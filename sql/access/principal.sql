@@ -9,7 +9,8 @@ as $$
 $$;
 
 comment on function chronicle.principal() is
-'Who is reading, as far as access goes: the database role of the query. Never what a session merely asserts.';
+'Who is reading, as far as access goes: the database role of the query. Never what a session merely
+asserts.';
 
 revoke execute on function chronicle.principal() from public;
 grant execute on function chronicle.principal() to chronicle_reader, chronicle_admin;

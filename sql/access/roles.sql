@@ -1,5 +1,6 @@
--- Roles belong to the cluster, not to the database: another database may have made them already, and
--- two installations may run at once. So each is made if missing, and a loser of that race goes on.
+-- Roles belong to the cluster, not to the database: another database may have made them already,
+-- and two installations may run at once. So each is made if missing, and a loser of that race goes
+-- on.
 --
 -- chronicle_owner does not inherit what it is granted. It has to be a member of the roles that own
 -- functions, in order to give functions to them; but a policy that favours a role favours all who
@@ -49,7 +50,8 @@ begin
 
     if not v_is_superuser then
         begin
-            -- From version 16 on the owner's rights are there for "set role", not at every statement.
+            -- From version 16 on the owner's rights are there for "set role", not at every
+            -- statement.
             if v_has_set_option then
                 if not pg_has_role(current_user, 'chronicle_owner', 'SET') then
                     execute format('grant chronicle_owner to %I with inherit false, set true', current_user);
@@ -68,8 +70,8 @@ begin
         end;
     end if;
 
-    -- Memberships among the roles are the same in every database. Who did not make the roles may lack
-    -- the right to repeat them, and need not.
+    -- Memberships among the roles are the same in every database. Who did not make the roles may
+    -- lack the right to repeat them, and need not.
     if v_made_here or v_is_superuser then
         execute 'grant chronicle_writer, chronicle_sealer, chronicle_reader to chronicle_owner';
         execute 'grant chronicle_reader to chronicle_auditor';

@@ -1,12 +1,13 @@
 -- How each column is compared and rendered, decided once, when the capture function is made.
 --
--- Comparison: "is distinct from" only where equal values are the same bytes. Numeric 1.0 equals 1.00, a
--- float -0 equals 0, an interval of a day equals 24 hours, a text under a nondeterministic collation equals
--- another, and json has no equality at all; all these are compared as images (*<>), which also needs no
--- operator that a user may have made.
+-- Comparison: "is distinct from" only where equal values are the same bytes. Numeric 1.0 equals
+-- 1.00, a float -0 equals 0, an interval of a day equals 24 hours, a text under a nondeterministic
+-- collation equals another, and json has no equality at all; all these are compared as images
+-- (*<>), which also needs no operator that a user may have made.
 --
--- Rendering: a type that a user can define may have a cast to json, and jsonb_build_object would run that
--- cast with the writer's rights. Such values are rendered by the output function of their type.
+-- Rendering: a type that a user can define may have a cast to json, and jsonb_build_object would
+-- run that cast with the writer's rights. Such values are rendered by the output function of their
+-- type.
 create or replace function chronicle.capture_columns(_table regclass)
 returns table (
     column_name name, place integer, type_name text, comparison text, is_user_type boolean, base_type oid
@@ -66,9 +67,9 @@ as $$
 $$;
 
 comment on function chronicle.capture_columns(regclass) is
-'Private. The columns of a table that can be captured, in their order. comparison: an expression that is true
-when old and new differ. is_user_type: the type is, or is made of, one that is not built in. base_type: what
-lies under domains and arrays.';
+'Private. The columns of a table that can be captured, in their order. comparison: an expression
+that is true when old and new differ. is_user_type: the type is, or is made of, one that is not
+built in. base_type: what lies under domains and arrays.';
 
 revoke execute on function chronicle.capture_columns(regclass) from public;
 grant execute on function chronicle.capture_columns(regclass) to chronicle_writer;

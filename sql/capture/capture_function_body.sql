@@ -1,10 +1,10 @@
--- Writes the function that captures one table: static SQL, its columns and key compiled in, so that a
--- row costs no look-up in a catalog and no dynamic statement. The exception block surrounds rendering
--- alone; it holds no write, so it takes no transaction id.
+-- Writes the function that captures one table: static SQL, its columns and key compiled in, so that
+-- a row costs no look-up in a catalog and no dynamic statement. The exception block surrounds
+-- rendering alone; it holds no write, so it takes no transaction id.
 --
--- The types of the columns are asked for at each row, which costs a few hundredths of a microsecond each:
--- a column that was given another type since might be compared wrongly, and a cast that its owner made
--- would run with the writer's rights.
+-- The types of the columns are asked for at each row, which costs a few hundredths of a microsecond
+-- each: a column that was given another type since might be compared wrongly, and a cast that its
+-- owner made would run with the writer's rights.
 create or replace function chronicle.capture_function_body(_table regclass, _options chronicle.table_registry)
 returns text
 language plpgsql
@@ -57,9 +57,9 @@ declare
     v_error text;
     v_context chronicle.event_context;
 begin
-    -- The apply worker of logical replication brings rows whose events are replicated, or not wanted.
-    -- Any other session in replica mode is an administrator at work, and is recorded.
-    -- Two conditions, because one with a query in it would start that query for every row.
+    -- The apply worker of logical replication brings rows whose events are replicated, or not
+    -- wanted. Any other session in replica mode is an administrator at work, and is recorded. Two
+    -- conditions, because one with a query in it would start that query for every row.
     if current_setting('session_replication_role') = 'replica' then
         if exists (select from pg_catalog.pg_stat_subscription as s where s.pid = pg_backend_pid()) then
             return null;
@@ -101,8 +101,8 @@ begin
             end if;
         end if;
     exception
-    -- The write goes on. Its event says what is wrong, and holds the row in its text form unless that
-    -- would show what is not to be recorded.
+    -- The write goes on. Its event says what is wrong, and holds the row in its text form unless
+    -- that would show what is not to be recorded.
     when undefined_column or undefined_function or undefined_object or datatype_mismatch then
         v_error := sqlstate || ': the table has changed since it was tracked: ' || sqlerrm;
         v_changed := null;
@@ -197,7 +197,8 @@ end
 $$;
 
 comment on function chronicle.capture_function_body(regclass, chronicle.table_registry) is
-'Private. The text of the trigger function that captures a table. _options: its row of the registry.';
+'Private. The text of the trigger function that captures a table. _options: its row of the
+registry.';
 
 revoke execute on function chronicle.capture_function_body(regclass, chronicle.table_registry) from public;
 grant execute on function chronicle.capture_function_body(regclass, chronicle.table_registry)

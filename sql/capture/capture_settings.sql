@@ -1,4 +1,5 @@
--- A SET clause costs a third of a microsecond a call, so a function gets only those its columns need.
+-- A SET clause costs a third of a microsecond a call, so a function gets only those its columns
+-- need.
 create or replace function chronicle.capture_settings(_table regclass)
 returns text
 language sql

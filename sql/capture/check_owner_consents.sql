@@ -1,7 +1,7 @@
--- The functions with rights of their own can not see who called them: current_user is their owner, and
--- every chronicle_admin may call them. So the caller shows that they act for the table's owner by what only
--- that one can do: chronicle.enable_tracking grants TRIGGER on the table to chronicle_writer, and takes it
--- back before it ends.
+-- The functions with rights of their own can not see who called them: current_user is their owner,
+-- and every chronicle_admin may call them. So the caller shows that they act for the table's owner
+-- by what only that one can do: chronicle.enable_tracking grants TRIGGER on the table to
+-- chronicle_writer, and takes it back before it ends.
 create or replace function chronicle.check_owner_consents(_table regclass)
 returns void
 language plpgsql
@@ -25,8 +25,8 @@ end
 $$;
 
 comment on function chronicle.check_owner_consents(regclass) is
-'Private. Raises 42501 unless chronicle_writer holds TRIGGER on the table, which the owner grants while
-tracking is enabled.';
+'Private. Raises 42501 unless chronicle_writer holds TRIGGER on the table, which the owner grants
+while tracking is enabled.';
 
 revoke execute on function chronicle.check_owner_consents(regclass) from public;
 grant execute on function chronicle.check_owner_consents(regclass) to chronicle_writer;

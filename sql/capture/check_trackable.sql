@@ -60,7 +60,8 @@ $$;
 
 comment on function chronicle.check_trackable(regclass) is
 'Private. Raises what keeps a table from being tracked.
-Errors: 22004 for null; 42P01 for no table; 42809 for something that is no ordinary table of the application.';
+Errors: 22004 for null; 42P01 for no table; 42809 for something that is no ordinary table of the
+application.';
 
 revoke execute on function chronicle.check_trackable(regclass) from public;
 grant execute on function chronicle.check_trackable(regclass) to chronicle_admin;

@@ -1,7 +1,7 @@
--- Runs as the writer, who owns the capture functions and so lends them the right to insert events, and no
--- other. Until chronicle.confirm_tracking, in the same transaction, the table's owner may attach the
--- function to a trigger; afterwards nobody may. It is made only for the table that it is named for: another
--- one's columns would blind it.
+-- Runs as the writer, who owns the capture functions and so lends them the right to insert events,
+-- and no other. Until chronicle.confirm_tracking, in the same transaction, the table's owner may
+-- attach the function to a trigger; afterwards nobody may. It is made only for the table that it is
+-- named for: another one's columns would blind it.
 create or replace function chronicle.create_capture_function(_table regclass, _table_id integer)
 returns void
 language plpgsql
@@ -49,8 +49,8 @@ end
 $$;
 
 comment on function chronicle.create_capture_function(regclass, integer) is
-'Private. Makes the trigger function that captures a registered table, executable by the table''s owner until
-chronicle.confirm_tracking.
+'Private. Makes the trigger function that captures a registered table, executable by the table''s
+owner until chronicle.confirm_tracking.
 Errors: 42501 unless the owner consents; 55000 for another table than the registered one.';
 
 revoke execute on function chronicle.create_capture_function(regclass, integer) from public;

@@ -23,8 +23,8 @@ end
 $$;
 
 comment on function chronicle.disable_tracking(regclass) is
-'Ends the capture of a table, which is an event. What was recorded stays. Writers wait for the moment that it
-takes. The caller must own the table and have chronicle_admin.
+'Ends the capture of a table, which is an event. What was recorded stays. Writers wait for the
+moment that it takes. The caller must own the table and have chronicle_admin.
 Errors: ZC005 for a table that is not tracked; 42501 for somebody else''s table.';
 
 revoke execute on function chronicle.disable_tracking(regclass) from public;

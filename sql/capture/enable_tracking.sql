@@ -1,15 +1,15 @@
--- Runs as its caller: a trigger on a table is its owner's business. Only what needs the log's own rights
--- (the registry, the capture function, the event) is done by inner functions that have them.
+-- Runs as its caller: a trigger on a table is its owner's business. Only what needs the log's own
+-- rights (the registry, the capture function, the event) is done by inner functions that have them.
 --
--- AFTER triggers fire by name: ! sorts before letters and digits, so that an insert is recorded before
--- what another trigger makes of it. The update trigger compares images before it calls the function, so
--- an update that changes nothing costs next to nothing.
+-- AFTER triggers fire by name: ! sorts before letters and digits, so that an insert is recorded
+-- before what another trigger makes of it. The update trigger compares images before it calls the
+-- function, so an update that changes nothing costs next to nothing.
 create or replace function chronicle.enable_tracking(
     _table regclass,
     _resource_type text default null,
     _organization_column name default null,
-    _exclude_columns name [] default null,
-    _mask_columns name [] default null
+    _exclude_columns name[] default null,
+    _mask_columns name[] default null
 )
 returns void
 language plpgsql
@@ -65,19 +65,20 @@ begin
 end
 $$;
 
-comment on function chronicle.enable_tracking(regclass, text, name, name [], name []) is
-'From now on, every committed insert, update, delete and truncate of a table is an event in its transaction.
-Called again with other options it changes them; with the same ones it does nothing. That tracking began or
-changed is an event. The caller must own the table and have chronicle_admin; writers wait for the moment
-that it takes.
+comment on function chronicle.enable_tracking(regclass, text, name, name[], name[]) is
+'From now on, every committed insert, update, delete and truncate of a table is an event in its
+transaction. Called again with other options it changes them; with the same ones it does nothing.
+That tracking began or changed is an event. The caller must own the table and have chronicle_admin;
+writers wait for the moment that it takes.
 _resource_type: of its events; by default the table''s name, with its schema unless that is public.
 _organization_column: holds organization_id; by default it comes from the context.
-_exclude_columns: not recorded. _mask_columns: recorded as "[masked]"; by default those whose names are in
-the setting masked_keys, and {} for none.
-Without a primary key rows are recorded with resource_id null. A truncate is one event, without the rows.
-Errors: 42809 for what is no ordinary table; 42501 for somebody else''s table; 42703 for an unknown column;
-22023 for a key column that is excluded or masked.';
+_exclude_columns: not recorded. _mask_columns: recorded as "[masked]"; by default those whose names
+are in the setting masked_keys, and {} for none.
+Without a primary key rows are recorded with resource_id null. A truncate is one event, without the
+rows.
+Errors: 42809 for what is no ordinary table; 42501 for somebody else''s table; 42703 for an unknown
+column; 22023 for a key column that is excluded or masked.';
 
-revoke execute on function chronicle.enable_tracking(regclass, text, name, name [], name []) from public;
-grant execute on function chronicle.enable_tracking(regclass, text, name, name [], name [])
+revoke execute on function chronicle.enable_tracking(regclass, text, name, name[], name[]) from public;
+grant execute on function chronicle.enable_tracking(regclass, text, name, name[], name[])
 to chronicle_admin;

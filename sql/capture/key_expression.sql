@@ -1,4 +1,4 @@
-create or replace function chronicle.key_expression(_row text, _key_columns name [])
+create or replace function chronicle.key_expression(_row text, _key_columns name[])
 returns text
 language sql
 immutable
@@ -16,9 +16,9 @@ as $$
     end
 $$;
 
-comment on function chronicle.key_expression(text, name []) is
-'Private. The text of an expression that gives a row''s resource_id: the bare value of one key column, or a
-JSON object of several, each as text. _row: old or new.';
+comment on function chronicle.key_expression(text, name[]) is
+'Private. The text of an expression that gives a row''s resource_id: the bare value of one key
+column, or a JSON object of several, each as text. _row: old or new.';
 
-revoke execute on function chronicle.key_expression(text, name []) from public;
-grant execute on function chronicle.key_expression(text, name []) to chronicle_writer;
+revoke execute on function chronicle.key_expression(text, name[]) from public;
+grant execute on function chronicle.key_expression(text, name[]) to chronicle_writer;

@@ -11,8 +11,8 @@ as $$
 $$;
 
 comment on function chronicle.organization_expression(text, name) is
-'Private. The text of an expression that gives a row''s organization_id. _row: old or new. _column: holds it;
-null for none.';
+'Private. The text of an expression that gives a row''s organization_id. _row: old or new. _column:
+holds it; null for none.';
 
 revoke execute on function chronicle.organization_expression(text, name) from public;
 grant execute on function chronicle.organization_expression(text, name) to chronicle_writer;

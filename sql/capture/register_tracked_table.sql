@@ -1,11 +1,11 @@
--- Runs as the owner of the registry. It trusts nothing that chronicle.enable_tracking checked before, as
--- every administrator may call it. The row and the event that tells of it are one.
+-- Runs as the owner of the registry. It trusts nothing that chronicle.enable_tracking checked
+-- before, as every administrator may call it. The row and the event that tells of it are one.
 create or replace function chronicle.register_tracked_table(
     _table regclass,
     _resource_type text,
     _organization_column name,
-    _exclude_columns name [],
-    _mask_columns name []
+    _exclude_columns name[],
+    _mask_columns name[]
 )
 returns chronicle.table_registry
 language plpgsql
@@ -69,8 +69,8 @@ begin
                 hint = 'The key names the record in the log: it can be neither excluded nor masked.';
     end if;
 
-    -- A table of the same name as one that is no longer tracked goes on with its history, unless that one
-    -- was renamed and is tracked under its new name.
+    -- A table of the same name as one that is no longer tracked goes on with its history, unless
+    -- that one was renamed and is tracked under its new name.
     v_table_id := coalesce(
         chronicle.tracked_table_id(_table),
         (
@@ -133,12 +133,12 @@ begin
 end
 $$;
 
-comment on function chronicle.register_tracked_table(regclass, text, name, name [], name []) is
+comment on function chronicle.register_tracked_table(regclass, text, name, name[], name[]) is
 'Private. Enters a table and its options into the registry, records that, and returns the row.
-Errors: 42501 unless the owner consents; 42703 for an unknown column; 22023 for a key column that is excluded or masked; 42809 and 0A000 as
-chronicle.check_trackable.';
+Errors: 42501 unless the owner consents; 42703 for an unknown column; 22023 for a key column that is
+excluded or masked; 42809 and 0A000 as chronicle.check_trackable.';
 
-revoke execute on function chronicle.register_tracked_table(regclass, text, name, name [], name [])
+revoke execute on function chronicle.register_tracked_table(regclass, text, name, name[], name[])
 from public;
-grant execute on function chronicle.register_tracked_table(regclass, text, name, name [], name [])
+grant execute on function chronicle.register_tracked_table(regclass, text, name, name[], name[])
 to chronicle_admin;

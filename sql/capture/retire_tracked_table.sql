@@ -1,5 +1,6 @@
--- Runs as the owner of the registry, and of the schema whose function it drops. The drop fails while any
--- trigger uses the function, so it can not end the capture of a table behind its owner's back.
+-- Runs as the owner of the registry, and of the schema whose function it drops. The drop fails
+-- while any trigger uses the function, so it can not end the capture of a table behind its owner's
+-- back.
 create or replace function chronicle.retire_tracked_table(_table_id integer)
 returns void
 language plpgsql
@@ -29,7 +30,8 @@ end
 $$;
 
 comment on function chronicle.retire_tracked_table(integer) is
-'Private. Drops the capture function of a table whose triggers are gone, and records that tracking ended.';
+'Private. Drops the capture function of a table whose triggers are gone, and records that tracking
+ended.';
 
 revoke execute on function chronicle.retire_tracked_table(integer) from public;
 grant execute on function chronicle.retire_tracked_table(integer) to chronicle_admin;

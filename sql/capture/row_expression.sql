@@ -1,6 +1,6 @@
 -- A function takes a hundred arguments, so fifty columns go into one call.
 create or replace function chronicle.row_expression(
-    _row text, _columns name [], _masked_columns name [], _user_typed_columns name []
+    _row text, _columns name[], _masked_columns name[], _user_typed_columns name[]
 )
 returns text
 language sql
@@ -31,10 +31,10 @@ as $$
     ) as b
 $$;
 
-comment on function chronicle.row_expression(text, name [], name [], name []) is
+comment on function chronicle.row_expression(text, name[], name[], name[]) is
 'Private. The text of an expression that renders columns of a row as a JSON object.
-_row: old or new. _masked_columns: get "[masked]" in place of a value. _user_typed_columns: are rendered by
-the output function of their type.';
+_row: old or new. _masked_columns: get "[masked]" in place of a value. _user_typed_columns: are
+rendered by the output function of their type.';
 
-revoke execute on function chronicle.row_expression(text, name [], name [], name []) from public;
-grant execute on function chronicle.row_expression(text, name [], name [], name []) to chronicle_writer;
+revoke execute on function chronicle.row_expression(text, name[], name[], name[]) from public;
+grant execute on function chronicle.row_expression(text, name[], name[], name[]) to chronicle_writer;

@@ -1,4 +1,5 @@
--- Names are those of today, found through the triggers; the registry's serve where the table is gone.
+-- Names are those of today, found through the triggers; the registry's serve where the table is
+-- gone.
 create view chronicle.table_names as
 select
     r.table_id,

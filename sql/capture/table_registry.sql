@@ -6,10 +6,10 @@ create table chronicle.table_registry (
     table_name name not null,
     resource_type text not null,
     organization_column name,
-    excluded_columns name [] not null,
-    masked_columns name [] not null,
-    captured_columns name [] not null,
-    key_columns name [] not null,
+    excluded_columns name[] not null,
+    masked_columns name[] not null,
+    captured_columns name[] not null,
+    key_columns name[] not null,
     tracked_since timestamptz not null default clock_timestamp(),
     tracked_until timestamptz,
     constraint table_registry_resource_type_fits_index check (octet_length(resource_type) between 1 and 1000)
@@ -19,7 +19,8 @@ comment on table chronicle.table_registry is
 'Every table that is or was tracked, and how. Rows stay when tracking ends: events refer to them.
 chronicle.tracked_tables shows how things stand.';
 comment on column chronicle.table_registry.table_id is
-'As in chronicle.events.table_id; the table''s capture function is chronicle_capture.capture_<table_id>.';
+'As in chronicle.events.table_id; the table''s capture function is
+chronicle_capture.capture_<table_id>.';
 comment on column chronicle.table_registry.schema_name is
 'Schema of the table when tracking was last enabled.';
 comment on column chronicle.table_registry.table_name is

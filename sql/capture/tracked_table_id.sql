@@ -1,5 +1,5 @@
--- The trigger on the table leads to the function, and the function's name to the id: that survives a
--- rename, and dump and restore.
+-- The trigger on the table leads to the function, and the function's name to the id: that survives
+-- a rename, and dump and restore.
 create or replace function chronicle.tracked_table_id(_table regclass)
 returns integer
 language sql

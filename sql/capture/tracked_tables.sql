@@ -78,7 +78,8 @@ comment on column chronicle.tracked_tables.tracked_since is
 comment on column chronicle.tracked_tables.tracked_until is
 'When tracking ended; null while it goes on.';
 comment on column chronicle.tracked_tables.state is
-'tracked, drifted (recorded, but not with every column), broken (not recorded, or not wholly) or ended.';
+'tracked, drifted (recorded, but not with every column), broken (not recorded, or not wholly) or
+ended.';
 comment on column chronicle.tracked_tables.problem is
 'What is wrong and what mends it; null when nothing is.';
 

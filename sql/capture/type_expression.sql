@@ -15,8 +15,9 @@ as $$
 $$;
 
 comment on function chronicle.type_expression(text, regclass) is
-'Private. The text of an expression that is true while the columns of a row still have the types they have
-now. Columns of users'' types are left out: they are rendered safely whatever they become. _row: old or new.';
+'Private. The text of an expression that is true while the columns of a row still have the types
+they have now. Columns of users'' types are left out: they are rendered safely whatever they become.
+_row: old or new.';
 
 revoke execute on function chronicle.type_expression(text, regclass) from public;
 grant execute on function chronicle.type_expression(text, regclass) to chronicle_writer;

@@ -11,8 +11,8 @@ as $$
 $$;
 
 comment on function chronicle.current_context() is
-'What events of this transaction will say about who acts: the keys of chronicle.set_context that have a
-value, and context_state (asserted, verified, absent, malformed).';
+'What events of this transaction will say about who acts: the keys of chronicle.set_context that
+have a value, and context_state (asserted, verified, absent, malformed).';
 
 revoke execute on function chronicle.current_context() from public;
 grant execute on function chronicle.current_context() to chronicle_app;

@@ -18,4 +18,5 @@ create type chronicle.event_context as (
 );
 
 comment on type chronicle.event_context is
-'Who acts, for whom and why: the keys of the setting chronicle.context, with context_state beside them.';
+'Who acts, for whom and why: the keys of the setting chronicle.context, with context_state beside
+them.';

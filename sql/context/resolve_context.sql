@@ -1,5 +1,5 @@
--- Never raises: a context that can not be read must not break the application's write. The exception
--- block holds no write, so it takes no transaction id.
+-- Never raises: a context that can not be read must not break the application's write. The
+-- exception block holds no write, so it takes no transaction id.
 create or replace function chronicle.resolve_context()
 returns chronicle.event_context
 language plpgsql

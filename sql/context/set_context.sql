@@ -1,5 +1,6 @@
--- Only ever local to the transaction: behind a transaction pooler a setting of the session would reach
--- the next client. The ids are anycompatible for the same reason as in chronicle.log_audit_event.
+-- Only ever local to the transaction: behind a transaction pooler a setting of the session would
+-- reach the next client. The ids are anycompatible for the same reason as in
+-- chronicle.log_audit_event.
 create or replace function chronicle.set_context(
     _actor_id anycompatible default null,
     _actor_type chronicle.actor_type default null,
@@ -74,10 +75,10 @@ comment on function chronicle.set_context(
     anycompatible, chronicle.actor_type, text, text, anycompatible, text, text, text, text, inet, text,
     jsonb, text, uuid
 ) is
-'Says who acts until the transaction ends; replaces what was said before. A rolled back savepoint brings
-the earlier context back, a released one does not. Outside a transaction block it is over at once.
-The arguments are columns of chronicle.events; _actor_id and _organization_id take text, uuid or integers,
-both of one type. What is said is asserted, not verified: any session can say it.
+'Says who acts until the transaction ends; replaces what was said before. A rolled back savepoint
+brings the earlier context back, a released one does not. Outside a transaction block it is over at
+once. The arguments are columns of chronicle.events; _actor_id and _organization_id take text, uuid
+or integers, both of one type. What is said is asserted, not verified: any session can say it.
 Errors: 22023 when _client_info is no object; 54000 above 65536 bytes, or 1000 for the ids.';
 
 revoke execute on function chronicle.set_context(

@@ -1,6 +1,6 @@
--- A table that is attached stops no writer: ATTACH takes SHARE UPDATE EXCLUSIVE on the parent, where
--- "create table ... partition of" takes ACCESS EXCLUSIVE. A partition inherits neither grants nor row
--- security nor statement triggers, so each side door is closed here, before it is attached.
+-- A table that is attached stops no writer: ATTACH takes SHARE UPDATE EXCLUSIVE on the parent,
+-- where "create table ... partition of" takes ACCESS EXCLUSIVE. A partition inherits neither grants
+-- nor row security nor statement triggers, so each side door is closed here, before it is attached.
 create or replace function chronicle.add_partition(_name name, _bound text)
 returns void
 language plpgsql

@@ -1,9 +1,10 @@
--- New partitions follow the last one without a gap, whatever the interval was before, so that DEFAULT
--- only ever holds a contiguous future. Bounds are times in UTC; the setting of the session is pinned
--- because they are read back from the catalog as text.
+-- New partitions follow the last one without a gap, whatever the interval was before, so that
+-- DEFAULT only ever holds a contiguous future. Bounds are times in UTC; the setting of the session
+-- is pinned because they are read back from the catalog as text.
 --
--- Attaching a partition locks DEFAULT, which writers do not touch, but readers of the whole log do: they
--- queue behind this call, and it behind them. The time-out bounds that; the caller tries again.
+-- Attaching a partition locks DEFAULT, which writers do not touch, but readers of the whole log do:
+-- they queue behind this call, and it behind them. The time-out bounds that; the caller tries
+-- again.
 create or replace function chronicle.ensure_partitions(_ahead integer default null)
 returns setof text
 language plpgsql
@@ -69,11 +70,12 @@ end
 $$;
 
 comment on function chronicle.ensure_partitions(integer) is
-'Makes the partitions of chronicle.events that are missing, up to the present one and _ahead more, and
-returns their names. Harmless to repeat. Writers do not wait for it; who reads the log
+'Makes the partitions of chronicle.events that are missing, up to the present one and _ahead more,
+and returns their names. Harmless to repeat. Writers do not wait for it; who reads the log
 waits until the transaction ends, 3 seconds at most while it waits itself.
 _ahead: how many beyond the present one; null: the setting partitions_ahead.
-Errors: 22023 outside 0 to 1000; 55P03 when readers of the log do not make way: try again; 23514 when events already lie in events_default where a partition is due.';
+Errors: 22023 outside 0 to 1000; 55P03 when readers of the log do not make way: try again; 23514
+when events already lie in events_default where a partition is due.';
 
 revoke execute on function chronicle.ensure_partitions(integer) from public;
 grant execute on function chronicle.ensure_partitions(integer) to chronicle_admin;

@@ -1,5 +1,5 @@
--- The lean indexes stand in log/events.sql; this list says why, and what closed partitions get besides.
--- A test holds the lean rows against the catalog.
+-- The lean indexes stand in log/events.sql; this list says why, and what closed partitions get
+-- besides. A test holds the lean rows against the catalog.
 create view chronicle.index_profiles as
 select
     p.profile,

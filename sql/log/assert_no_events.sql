@@ -1,7 +1,8 @@
--- For rollbacks, which would destroy what they do not see: forced row-level security hides every event
--- from the owner. With a policy that shows them, row_security = off would raise whatever the policy says;
--- so, in the transaction that is about to drop the table, the force is taken off, and row_security = off
--- raises if anything is filtered all the same. Whatever is undone afterwards, so is this.
+-- For rollbacks, which would destroy what they do not see: forced row-level security hides every
+-- event from the owner. With a policy that shows them, row_security = off would raise whatever the
+-- policy says; so, in the transaction that is about to drop the table, the force is taken off, and
+-- row_security = off raises if anything is filtered all the same. Whatever is undone afterwards, so
+-- is this.
 create or replace function chronicle.assert_no_events()
 returns void
 language plpgsql

@@ -18,8 +18,9 @@ as $$
 $$;
 
 comment on function chronicle.changes(jsonb, jsonb) is
-'The structured difference of two states: an object with a key for each that differs, whose value holds
-"old" where the key was there before and "new" where it is there after. A null state counts as empty.';
+'The structured difference of two states: an object with a key for each that differs, whose value
+holds "old" where the key was there before and "new" where it is there after. A null state counts as
+empty.';
 
 revoke execute on function chronicle.changes(jsonb, jsonb) from public;
 grant execute on function chronicle.changes(jsonb, jsonb) to chronicle_app, chronicle_reader;

@@ -34,7 +34,8 @@ end
 $$;
 
 comment on function chronicle.check_registered(text, text, boolean, boolean) is
-'Private. Raises ZC002 for a resource type or an action that is not registered while that is enforced.';
+'Private. Raises ZC002 for a resource type or an action that is not registered while that is
+enforced.';
 
 revoke execute on function chronicle.check_registered(text, text, boolean, boolean) from public;
 grant execute on function chronicle.check_registered(text, text, boolean, boolean) to chronicle_writer;

@@ -1,5 +1,6 @@
 -- Two sessions with one id: the second waits at the insert for the first to end, and then finds its
--- digest or the id free. Under REPEATABLE READ it gets a serialization failure instead, and is retried.
+-- digest or the id free. Under REPEATABLE READ it gets a serialization failure instead, and is
+-- retried.
 create or replace function chronicle.claim_event_id(_event_id uuid, _content jsonb)
 returns boolean
 language plpgsql

@@ -1,12 +1,12 @@
 -- The one door for what applications log. Runs as the writer, who may insert and nothing else.
 --
--- One signature: overloads by type would be ambiguous for literals. The three ids are anycompatible, so
--- text, uuid and integers go in without a cast, and any of them may be left out. They become text by
--- format('%s', ...), the output function of their type: "::text" would run a cast that a user made for a
--- type of theirs, with the writer's rights.
+-- One signature: overloads by type would be ambiguous for literals. The three ids are
+-- anycompatible, so text, uuid and integers go in without a cast, and any of them may be left out.
+-- They become text by format('%s', ...), the output function of their type: "::text" would run a
+-- cast that a user made for a type of theirs, with the writer's rights.
 --
--- Every statement here is paid by every caller. What is rare (a context, masking, an id from the caller)
--- costs one test when absent, and what is wrong is put into words elsewhere.
+-- Every statement here is paid by every caller. What is rare (a context, masking, an id from the
+-- caller) costs one test when absent, and what is wrong is put into words elsewhere.
 create or replace function chronicle.log_audit_event(
     _organization_id anycompatible default null,
     _actor_id anycompatible default null,
@@ -183,18 +183,20 @@ comment on function chronicle.log_audit_event(
     chronicle.severity_level, chronicle.event_status, text, text, text, text, text, boolean,
     text, text, text, uuid, uuid, timestamptz, uuid
 ) is
-'Records one event in the caller''s transaction and returns its id. Call it with named arguments; each is
-the column of chronicle.events of that name, and what is left out comes from the context.
+'Records one event in the caller''s transaction and returns its id. Call it with named arguments;
+each is the column of chronicle.events of that name, and what is left out comes from the context.
 _actor_type, _action_type and _resource_type are required unless the context supplies them.
-_organization_id, _actor_id, _resource_id: text, uuid or integers, all of one type in one call; cast each to
-text to mix types. _organization_id null: a system-wide event. _action: by default resource_type.action_type.
-_action_meta, _details_before, _details_after, _ai_metadata, _client_info: JSON objects; _related_resources:
-a JSON array. Keys in the setting masked_keys are masked. _duration_ms: milliseconds. _severity: info by
-default. _status: success by default. _occurred_at: now by default, may be past, at most 5 minutes ahead.
+_organization_id, _actor_id, _resource_id: text, uuid or integers, all of one type in one call; cast
+each to text to mix types. _organization_id null: a system-wide event. _action: by default
+resource_type.action_type. _action_meta, _details_before, _details_after, _ai_metadata,
+_client_info: JSON objects; _related_resources: a JSON array. Keys in the setting masked_keys are
+masked. _duration_ms: milliseconds. _severity: info by default. _status: success by default.
+_occurred_at: now by default, may be past, at most 5 minutes ahead.
 _event_id: makes a retry safe; the same id with the same content is recorded once, and returned.
-Errors: 22004 for a missing field; 22023 for a wrong one; 22P02 for an unknown label or a bad address;
-54000 above the setting payload_limit_bytes; ZC001 for an id used for another event; ZC002 for a name that
-is not registered while that is enforced. A failure that is logged in a transaction rolls back with it.';
+Errors: 22004 for a missing field; 22023 for a wrong one; 22P02 for an unknown label or a bad
+address; 54000 above the setting payload_limit_bytes; ZC001 for an id used for another event; ZC002
+for a name that is not registered while that is enforced. A failure that is logged in a transaction
+rolls back with it.';
 
 revoke execute on function chronicle.log_audit_event(
     anycompatible, anycompatible, chronicle.actor_type, inet, text, chronicle.action_type,
@@ -215,7 +217,8 @@ alter function chronicle.log_audit_event(
     text, text, text, uuid, uuid, timestamptz, uuid
 ) owner to chronicle_writer;
 
--- A change of owner turns the old owner's right into the new one's, so it is granted again by that one.
+-- A change of owner turns the old owner's right into the new one's, so it is granted again by that
+-- one.
 set local role chronicle_writer;
 grant execute on function chronicle.log_audit_event(
     anycompatible, anycompatible, chronicle.actor_type, inet, text, chronicle.action_type,

@@ -1,5 +1,6 @@
--- Runs with the caller's rights: chronicle.log_audit_event has what is needed. The exception block is for
--- the whole set, not for each event: it only says which one was refused, and everything is undone.
+-- Runs with the caller's rights: chronicle.log_audit_event has what is needed. The exception block
+-- is for the whole set, not for each event: it only says which one was refused, and everything is
+-- undone.
 create or replace function chronicle.log_audit_events(_events jsonb)
 returns setof uuid
 language plpgsql
@@ -93,10 +94,10 @@ $$;
 
 comment on function chronicle.log_audit_events(jsonb) is
 'Records a set of events, all or none, and returns their ids in the order of the set.
-_events: a JSON array of objects whose keys are the arguments of chronicle.log_audit_event without the
-underscore; ids may be strings or numbers, null counts as left out.
-Errors: those of chronicle.log_audit_event, their message naming the place of the event, counted from 1;
-22023 for an unknown field or a wrong shape.';
+_events: a JSON array of objects whose keys are the arguments of chronicle.log_audit_event without
+the underscore; ids may be strings or numbers, null counts as left out.
+Errors: those of chronicle.log_audit_event, their message naming the place of the event, counted
+from 1; 22023 for an unknown field or a wrong shape.';
 
 revoke execute on function chronicle.log_audit_events(jsonb) from public;
 grant execute on function chronicle.log_audit_events(jsonb) to chronicle_app;

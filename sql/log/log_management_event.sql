@@ -1,6 +1,6 @@
--- What pgchronicle does to itself goes through the one door that applications use, as the actor of the
--- context, or as the database role where there is none. It concerns the whole system, so the organization
--- of the context is kept out of it.
+-- What pgchronicle does to itself goes through the one door that applications use, as the actor of
+-- the context, or as the database role where there is none. It concerns the whole system, so the
+-- organization of the context is kept out of it.
 create or replace function chronicle.log_management_event(
     _action_type chronicle.action_type,
     _action text,

@@ -1,4 +1,5 @@
--- Recursive, and slow beside what surrounds it: callers first ask whether there is anything to mask.
+-- Recursive, and slow beside what surrounds it: callers first ask whether there is anything to
+-- mask.
 create or replace function chronicle.mask_keys(_value jsonb, _masked_key text)
 returns jsonb
 language plpgsql
@@ -32,8 +33,8 @@ end
 $$;
 
 comment on function chronicle.mask_keys(jsonb, text) is
-'Private. The JSON value with "[masked]" in place of the values of the given keys, at any depth; null
-values stay. _masked_key: as in chronicle.logging_rules.';
+'Private. The JSON value with "[masked]" in place of the values of the given keys, at any depth;
+null values stay. _masked_key: as in chronicle.logging_rules.';
 
 revoke execute on function chronicle.mask_keys(jsonb, text) from public;
 grant execute on function chronicle.mask_keys(jsonb, text) to chronicle_writer;

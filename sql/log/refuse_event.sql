@@ -1,11 +1,11 @@
--- Stands apart so that the writing path holds one test and no text. The order is that of the reader:
--- what is missing first, then what is wrong.
+-- Stands apart so that the writing path holds one test and no text. The order is that of the
+-- reader: what is missing first, then what is wrong.
 create or replace function chronicle.refuse_event(
     _actor_type chronicle.actor_type,
     _action_type chronicle.action_type,
     _occurred_at timestamptz,
     _duration_ms integer,
-    _names text [],
+    _names text[],
     _document_types jsonb,
     _size bigint,
     _size_limit integer
@@ -83,15 +83,15 @@ end
 $$;
 
 comment on function chronicle.refuse_event(
-    chronicle.actor_type, chronicle.action_type, timestamptz, integer, text [], jsonb, bigint, integer
+    chronicle.actor_type, chronicle.action_type, timestamptz, integer, text[], jsonb, bigint, integer
 ) is
 'Private. Raises what is wrong with an event that chronicle.log_audit_event was given.
 _names: resource type, resource, actor and organization.
 Errors: 22004 for a missing field, 22023 for a wrong one, 54000 for too large an event.';
 
 revoke execute on function chronicle.refuse_event(
-    chronicle.actor_type, chronicle.action_type, timestamptz, integer, text [], jsonb, bigint, integer
+    chronicle.actor_type, chronicle.action_type, timestamptz, integer, text[], jsonb, bigint, integer
 ) from public;
 grant execute on function chronicle.refuse_event(
-    chronicle.actor_type, chronicle.action_type, timestamptz, integer, text [], jsonb, bigint, integer
+    chronicle.actor_type, chronicle.action_type, timestamptz, integer, text[], jsonb, bigint, integer
 ) to chronicle_writer;

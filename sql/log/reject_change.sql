@@ -1,6 +1,6 @@
 -- The triggers that call this stand on the log's tables and on every partition, and fire always, in
--- replica mode too. The row triggers of chronicle.events are cloned to partitions; statement triggers
--- are not, so chronicle.add_partition makes them.
+-- replica mode too. The row triggers of chronicle.events are cloned to partitions; statement
+-- triggers are not, so chronicle.add_partition makes them.
 create or replace function chronicle.reject_change()
 returns trigger
 language plpgsql

@@ -5,7 +5,8 @@ create table chronicle.resource_types (
 );
 
 comment on table chronicle.resource_types is
-'Resource types the application has declared. Binding while the setting enforce_resource_types is true.';
+'Resource types the application has declared. Binding while the setting enforce_resource_types is
+true.';
 comment on column chronicle.resource_types.name is
 'As in chronicle.events.resource_type.';
 comment on column chronicle.resource_types.description is

@@ -1,5 +1,6 @@
--- Only for hints, so a plain measure does: half the groups of three letters of the shorter name are shared.
-create or replace function chronicle.similar_names(_name text, _names text [])
+-- Only for hints, so a plain measure does: half the groups of three letters of the shorter name are
+-- shared.
+create or replace function chronicle.similar_names(_name text, _names text[])
 returns text
 language sql
 immutable
@@ -18,8 +19,9 @@ as $$
     ) as s
 $$;
 
-comment on function chronicle.similar_names(text, text []) is
-'Private. Up to three of the names that look like _name, quoted and joined for a hint; null for none.';
+comment on function chronicle.similar_names(text, text[]) is
+'Private. Up to three of the names that look like _name, quoted and joined for a hint; null for
+none.';
 
-revoke execute on function chronicle.similar_names(text, text []) from public;
-grant execute on function chronicle.similar_names(text, text []) to chronicle_writer, chronicle_app;
+revoke execute on function chronicle.similar_names(text, text[]) from public;
+grant execute on function chronicle.similar_names(text, text[]) to chronicle_writer, chronicle_app;

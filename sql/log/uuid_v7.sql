@@ -1,6 +1,6 @@
 -- The server's own uuidv7() exists from version 18 on. No pinned search_path: it is the default of
--- events.event_id and must inline there; with a SET clause a call costs four times as much. Every name
--- and operator is qualified instead.
+-- events.event_id and must inline there; with a SET clause a call costs four times as much. Every
+-- name and operator is qualified instead.
 create or replace function chronicle.uuid_v7()
 returns uuid
 language sql
@@ -33,8 +33,9 @@ as $$
 $$;
 
 comment on function chronicle.uuid_v7() is
-'A new UUID version 7 (RFC 9562): the first 48 bits are the time in milliseconds since 1970, so that ids
-sort by the time they were made. Order within a millisecond is random; events.seq orders events.';
+'A new UUID version 7 (RFC 9562): the first 48 bits are the time in milliseconds since 1970, so that
+ids sort by the time they were made. Order within a millisecond is random; events.seq orders
+events.';
 
 revoke execute on function chronicle.uuid_v7() from public;
 grant execute on function chronicle.uuid_v7() to chronicle_writer;

@@ -1,5 +1,5 @@
--- A role goes when nothing depends on it any more: another database may use it, and who installed this one
--- may lack the right to drop what somebody else made.
+-- A role goes when nothing depends on it any more: another database may use it, and who installed
+-- this one may lack the right to drop what somebody else made.
 reset role;
 
 do $roles$

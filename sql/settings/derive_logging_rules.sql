@@ -7,8 +7,9 @@ declare
     v_start text;
     v_key text;
 begin
-    -- Where a key has "_" or "-" between two words, a masked key may have either, or neither; before the
-    -- first word and after the last it may have them too. What has a meaning in patterns is escaped.
+    -- Where a key has "_" or "-" between two words, a masked key may have either, or neither;
+    -- before the first word and after the last it may have them too. What has a meaning in patterns
+    -- is escaped.
     select
         '"[_-]*(?:' || string_agg(
             distinct regexp_replace(

@@ -1,5 +1,5 @@
--- What every call of log_audit_event has to know of the settings, in one row, with the masked keys made
--- into patterns. Reading the settings themselves would cost each call several look-ups.
+-- What every call of log_audit_event has to know of the settings, in one row, with the masked keys
+-- made into patterns. Reading the settings themselves would cost each call several look-ups.
 create table chronicle.logging_rules (
     enforce_resource_types boolean not null,
     enforce_actions boolean not null,
@@ -15,10 +15,11 @@ comment on column chronicle.logging_rules.enforce_resource_types is
 comment on column chronicle.logging_rules.enforce_actions is
 'As in chronicle.settings.';
 comment on column chronicle.logging_rules.masked_key_start is
-'Regular expression for the first letters of a masked key in JSON text: a quick test that most events fail.
-Null when nothing is masked.';
+'Regular expression for the first letters of a masked key in JSON text: a quick test that most
+events fail. Null when nothing is masked.';
 comment on column chronicle.logging_rules.masked_key is
-'Regular expression for a masked key, to be matched whole and in any case. Null when nothing is masked.';
+'Regular expression for a masked key, to be matched whole and in any case. Null when nothing is
+masked.';
 comment on column chronicle.logging_rules.payload_limit_bytes is
 'As in chronicle.settings.';
 

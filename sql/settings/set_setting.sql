@@ -42,7 +42,8 @@ end
 $$;
 
 comment on function chronicle.set_setting(text, jsonb) is
-'Changes one row of chronicle.settings and records that as an event. Setting the value it has does nothing.
+'Changes one row of chronicle.settings and records that as an event. Setting the value it has does
+nothing.
 _name: a name in chronicle.settings. _value: its new value as JSON, so text needs its quotes.
 Errors: 22023 for an unknown name or a value that does not fit it; 22004 for null.';
 

@@ -24,7 +24,8 @@ create table chronicle.settings (
 );
 
 comment on table chronicle.settings is
-'What this installation is set to. Change a value with chronicle.set_setting: the change is an event.';
+'What this installation is set to. Change a value with chronicle.set_setting: the change is an
+event.';
 comment on column chronicle.settings.name is
 'Name of the setting.';
 comment on column chronicle.settings.value is
