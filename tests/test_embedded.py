@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
@@ -202,25 +203,43 @@ def test_server_goes_down_with_its_parent_and_is_swept_up() -> None:
         os.write(writer, running.host.encode())
         os.kill(os.getpid(), signal.SIGKILL)
 
-    # The process that is killed is a child of the child, which waits until the server is gone.
-    def watch() -> None:
-        in_a_child(be_killed)
-        home = Path(os.read(reader, 1000).decode()).parent
-        pid_file = home / "data" / "postmaster.pid"
-        if pid_file.exists():
-            try:
-                gone = os.pidfd_open(postmaster(home))
-            except (ProcessLookupError, FileNotFoundError):
-                pass
-            else:
-                assert select.select([gone], [], [], 30)[0], "the server is still running"
-        make_old(home)
-        with Server():
-            assert not home.exists()
-
-    watch()
+    in_a_child(be_killed)
+    home = Path(os.read(reader, 1000).decode()).parent
     os.close(reader)
     os.close(writer)
+    # It may be gone already.
+    with suppress(ProcessLookupError, FileNotFoundError):
+        gone = os.pidfd_open(postmaster(home))
+        assert select.select([gone], [], [], 30)[0], "the server is still running"
+        os.close(gone)
+    make_old(home)
+    with Server():
+        assert not home.exists()
+
+
+def test_server_that_outlived_its_parent_is_stopped_before_it_is_swept_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reader, writer = os.pipe()
+
+    def be_killed() -> None:
+        # As on a system that tells nobody of a parent's death.
+        monkeypatch.setattr("pgchronicle.embedded.server._dying_with_parent", dict[int, None]().get)
+        running = Server().start()
+        os.write(writer, running.dsn().encode())
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    in_a_child(be_killed)
+    dsn = os.read(reader, 1000).decode()
+    os.close(reader)
+    os.close(writer)
+    with psycopg.connect(dsn) as left_over:
+        make_old(Path(left_over.info.host).parent)
+        with Server():
+            with pytest.raises(psycopg.OperationalError):
+                left_over.execute("select 1")
+            assert left_over.closed
+            assert not Path(left_over.info.host).exists()
 
 
 def test_server_in_use_is_not_swept_up() -> None:
