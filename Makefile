@@ -24,7 +24,7 @@ test: $(VENV)/.dev ## Run the tests on an embedded PostgreSQL 18.
 	@$(BIN)/python -m pytest $(ARGS)
 
 test-%: $(VENV)/.dev
-	@bindir=$$($(BIN)/python tools/server_matrix.py $*) && PG_BIN=$$bindir $(BIN)/python -m pytest $(ARGS)
+	@bindir=$$($(BIN)/python tools/server_matrix.py $*) && PG_BIN="$$bindir" $(BIN)/python -m pytest $(ARGS)
 
 test-all: test-14 test-15 test-16 test-17 test-18 ## Run them on PostgreSQL 14 to 18; 14, 15 and 17 need npm.
 
