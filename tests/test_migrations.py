@@ -15,7 +15,7 @@ from urllib.parse import quote
 import psycopg
 import pytest
 from psycopg import sql
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from yoyo.scripts.main import main as yoyo_main
 
 from pgchronicle import migrate as migrate_module
@@ -420,15 +420,16 @@ def test_ours_keeps_plain_yoyo_out_and_leaves_no_lock(
 def test_any_connection_string_will_do(
     empty_database: Database, form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cluster, name = empty_database.cluster, empty_database.name
+    cluster, dbname = empty_database.cluster, empty_database.name
     dsn = empty_database.dsn()
     if form == "uri":
         password = f":{quote(cluster.password)}" if cluster.password else ""
         host = quote(cluster.host, safe="")
-        dsn = f"postgresql://{INSTALLER}{password}@{host}:{cluster.port}/{name}"
+        dsn = f"postgresql://{INSTALLER}{password}@{host}:{cluster.port}/{dbname}"
     elif form == "service":
         service = tmp_path / "pg_service.conf"
-        service.write_text("[audit]\n" + dsn.replace(" ", "\n") + "\n")
+        lines = [f"{name}={value}" for name, value in conninfo_to_dict(dsn).items()]
+        service.write_text("\n".join(["[audit]", *lines, ""]))
         monkeypatch.setenv("PGSERVICEFILE", str(service))
         dsn = "service=audit"
     elif form == "several hosts":
