@@ -81,7 +81,7 @@ def test_rollback_drops_the_last_made_first_and_trigger_functions_after_tables(
         *("-- Undoes pgchronicle_0002_tables.", ""),
         *("set local role chronicle_owner;", ""),
         *("select 'before';", ""),
-        "drop function s.add( integer, text );",
+        *("drop function s.add(", "    integer,", "    text", ");"),
         "drop trigger t on s.events;",
         "drop view s.latest;",
         "drop table s.events;",

@@ -100,7 +100,7 @@ def dropped(text: str) -> Iterator[tuple[int, str]]:
     """
     code = OPAQUE.sub("", text)
     for match in COMMENT_ON.finditer(code):
-        kind, name = " ".join(match["what"].split()).split(" ", 1)
+        kind, name = match["what"].split(maxsplit=1)
         is_trigger_function = kind == "function" and re.search(
             rf"function\s+{re.escape(name)}\s+returns\s+trigger\b", code
         )
