@@ -1,10 +1,11 @@
 """Python values as JSON and back, losing nothing on the way to and from jsonb."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum
+from functools import partial
 from ipaddress import (
     IPv4Address,
     IPv4Interface,
@@ -13,8 +14,10 @@ from ipaddress import (
     IPv6Interface,
     IPv6Network,
 )
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
+
+_Quote: TypeAlias = Callable[[str], str]
 
 _ADDRESSES = (IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network)
 
@@ -22,7 +25,7 @@ _ADDRESSES = (IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interfac
 _LONGEST_INT = 4000
 
 
-def dumps(value: object) -> str:
+def dumps(value: object, *, ensure_ascii: bool = True) -> str:
     """The JSON text of a value.
 
     A decimal is a number with all its digits, which ``json.dumps`` has no way to write, and what
@@ -33,7 +36,7 @@ def dumps(value: object) -> str:
         TypeError: there is no one way to write the value.
     """
     parts: list[str] = []
-    _write(value, parts)
+    _write(value, parts, partial(json.dumps, ensure_ascii=ensure_ascii))
     return "".join(parts)
 
 
@@ -42,15 +45,15 @@ def loads(text: str | bytes) -> Any:
     return json.loads(text, parse_float=Decimal, parse_int=_integer)
 
 
-def _write(value: object, parts: list[str]) -> None:
+def _write(value: object, parts: list[str], quote: _Quote) -> None:
     match value:
         case None:
             parts.append("null")
         # Before int and str, which an enum may also be.
         case Enum():
-            _write(value.value, parts)
+            _write(value.value, parts, quote)
         case str():
-            parts.append(json.dumps(value))
+            parts.append(quote(value))
         case bool():
             parts.append("true" if value else "false")
         case int():
@@ -60,27 +63,27 @@ def _write(value: object, parts: list[str]) -> None:
         case Decimal():
             parts.append(_number(value))
         case Mapping():
-            _write_object(value, parts)  # pyright: ignore[reportUnknownArgumentType]
+            _write_object(value, parts, quote)  # pyright: ignore[reportUnknownArgumentType]
         case list() | tuple():
-            _write_array(value, parts)  # pyright: ignore[reportUnknownArgumentType]
+            _write_array(value, parts, quote)  # pyright: ignore[reportUnknownArgumentType]
         case _:
-            parts.append(json.dumps(_string(value)))
+            parts.append(quote(_string(value)))
 
 
-def _write_object(value: Mapping[object, object], parts: list[str]) -> None:
+def _write_object(value: Mapping[object, object], parts: list[str], quote: _Quote) -> None:
     separator = "{"
     for key, member in value.items():
-        parts.append(f"{separator}{json.dumps(str(key))}:")
-        _write(member, parts)
+        parts.append(f"{separator}{quote(str(key))}:")
+        _write(member, parts, quote)
         separator = ","
     parts.append("{}" if separator == "{" else "}")
 
 
-def _write_array(value: list[object] | tuple[object, ...], parts: list[str]) -> None:
+def _write_array(value: Sequence[object], parts: list[str], quote: _Quote) -> None:
     separator = "["
     for element in value:
         parts.append(separator)
-        _write(element, parts)
+        _write(element, parts, quote)
         separator = ","
     parts.append("[]" if separator == "[" else "]")
 

@@ -1,8 +1,5 @@
-"""The ``pgchronicle`` command."""
+"""The ``pgchronicle`` command: one module for each subcommand."""
 
-import click
+from pgchronicle.command.main import main
 
-
-@click.group()
-def main() -> None:
-    """An audit log inside PostgreSQL."""
+__all__ = ["main"]

@@ -1,0 +1,96 @@
+"""Events in words: who did what to what, and what changed."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from pgchronicle._output import clean, clean_json
+from pgchronicle.models import Event, RowChange
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+_SEVERITY_STYLES = {"info": "", "warning": "yellow", "error": "red", "critical": "bold red"}
+
+_State: TypeAlias = Mapping[str, Any] | None
+
+_MISSING = object()
+
+
+def actor(event: Event | RowChange) -> str:
+    """Who acted, with what kind of actor it is."""
+    return clean(f"{event.actor_type} {event.actor_id or ''}".strip())
+
+
+def resource(event: Event) -> str:
+    """What it was done to."""
+    return clean(f"{event.resource_type} {event.resource_id or ''}".strip())
+
+
+def summary(event: Event) -> "Text":
+    """An event in two lines: when and which, then who did what to what."""
+    from rich.text import Text
+
+    time = event.occurred_at.isoformat(sep=" ", timespec="milliseconds")
+    text = Text()
+    text.append(str(event.event_id), "yellow")
+    text.append(f"  {time}", "dim")
+    if event.organization_id is not None:
+        text.append(f"  in {clean(event.organization_id)}", "dim")
+    text.append("\n  ")
+    text.append(actor(event), "cyan")
+    if event.impersonator_id is not None:
+        text.append(f" (really {clean(event.impersonator_id)})", "cyan")
+    if event.is_ai_action and event.actor_type != "ai":
+        text.append(" through an AI", "cyan")
+    text.append("  ")
+    text.append(clean(event.action), f"bold {_SEVERITY_STYLES[event.severity]}".strip())
+    if event.resource_id is not None:
+        text.append(f"  {clean(event.resource_id)}")
+    if event.status == "failure":
+        text.append(f"  failed {clean(event.error_code)}".rstrip(), "red")
+    if event.reason is not None:
+        text.append(f'  "{clean(event.reason)}"', "italic")
+    return text
+
+
+def changes(before: _State, after: _State, *, limit: int | None = None) -> Iterator["Text"]:
+    """A line for each value that differs between two states, old and new in colour."""
+    from rich.text import Text
+
+    lines = list(_differences(before, after))
+    shown = lines if limit is None else lines[:limit]
+    for key, old, new in shown:
+        text = Text(f"    {clean(key)}: ")
+        if old is not _MISSING:
+            text.append(clean_json(old), "red")
+        if old is not _MISSING and new is not _MISSING:
+            text.append(" → ")
+        if new is not _MISSING:
+            text.append(clean_json(new), "green")
+        yield text
+    if len(shown) < len(lines):
+        yield Text(f"    and {len(lines) - len(shown)} more", "dim")
+
+
+def diff(before: _State, after: _State) -> Iterator[tuple[str, str]]:
+    """Two states as lines of a diff: a sign (-, + or a space) and "key: value"."""
+    before, after = before or {}, after or {}
+    changed = {key for key, _, _ in _differences(before, after)}
+    for key in sorted(before.keys() | after.keys()):
+        name = clean(key)
+        if key not in changed:
+            yield " ", f"{name}: {clean_json(after[key])}"
+            continue
+        if key in before:
+            yield "-", f"{name}: {clean_json(before[key])}"
+        if key in after:
+            yield "+", f"{name}: {clean_json(after[key])}"
+
+
+def _differences(before: _State, after: _State) -> Iterator[tuple[str, object, object]]:
+    """The keys whose values differ as text: 1.0 and 1.00 are equal numbers, not equal records."""
+    before, after = before or {}, after or {}
+    for key in sorted(before.keys() | after.keys()):
+        old, new = before.get(key, _MISSING), after.get(key, _MISSING)
+        if old is _MISSING or new is _MISSING or clean_json(old) != clean_json(new):
+            yield key, old, new

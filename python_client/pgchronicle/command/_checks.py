@@ -1,0 +1,613 @@
+"""What ``pgchronicle doctor`` looks at. Most of it is read from the catalogs, which anybody may."""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, TypeAlias
+
+import psycopg
+from psycopg.rows import dict_row
+
+from pgchronicle import migrate
+
+State: TypeAlias = Literal["ok", "warning", "critical", "unknown"]
+Session: TypeAlias = psycopg.Connection[Any]
+
+OLDEST_SERVER = 140000
+
+_AS_OWNER = "set role chronicle_owner; "
+
+# What each role of ours may do with the log, and nobody else.
+_LOG_GRANTS = {
+    ("chronicle_writer", "INSERT"),
+    ("chronicle_reader", "SELECT"),
+    ("chronicle_sealer", "SELECT"),
+}
+_MEMBERSHIPS = (
+    ("chronicle_writer", "chronicle_owner"),
+    ("chronicle_sealer", "chronicle_owner"),
+    ("chronicle_reader", "chronicle_owner"),
+    ("chronicle_reader", "chronicle_auditor"),
+)
+_ROLES = (
+    "chronicle_owner",
+    "chronicle_writer",
+    "chronicle_sealer",
+    "chronicle_app",
+    "chronicle_reader",
+    "chronicle_auditor",
+    "chronicle_admin",
+)
+
+# The first thing that a migration makes: it is there if the migration was applied.
+_LANDMARK = re.compile(
+    r"^create (?:or replace )?(schema|type|table|view|function) (?:(\w+)\.)?(\w+)", re.MULTILINE
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """How one thing stands, and what mends it."""
+
+    check: str
+    state: State
+    finding: str
+    fix: str | None = None
+    """SQL, or a command."""
+
+
+def findings(dsn: str, session: Session) -> Iterator[Finding]:
+    """All findings, in the order in which they should be mended."""
+    # Bounds of partitions are read as text.
+    session.execute("set timezone = 'UTC'")
+    session.execute("set datestyle = 'ISO'")
+    yield _server(session)
+    yield from _migrations(dsn, session)
+    if not _rows(session, "select from pg_catalog.pg_namespace where nspname = 'chronicle'"):
+        return
+    checks: tuple[tuple[str, Callable[[Session], Iterator[Finding]]], ...] = (
+        ("roles", _roles),
+        # First, because partitions cannot be made where DEFAULT holds events.
+        ("default partition", _default_partition),
+        ("partitions", _partitions),
+        ("guards", _guards),
+        ("capture functions", _capture_functions),
+        ("tracked tables", _tracked_tables),
+        ("administrators", _administrators),
+    )
+    for name, check in checks:
+        try:
+            yield from check(session)
+        except psycopg.errors.InsufficientPrivilege as error:
+            yield Finding(
+                check=name,
+                state="unknown",
+                finding=f"cannot be seen from here: {error.diag.message_primary}",
+                fix=f"-- as a role that has chronicle_admin, not {session.info.user}",
+            )
+
+
+def _server(session: Session) -> Finding:
+    name = session.info.parameter_status("server_version")
+    if session.info.server_version < OLDEST_SERVER:
+        return Finding(
+            check="server",
+            state="critical",
+            finding=f"PostgreSQL {name} is older than 14",
+            fix="-- upgrade the server",
+        )
+    return Finding(check="server", state="ok", finding=f"PostgreSQL {name}")
+
+
+# Migrations
+
+
+def _migrations(dsn: str, session: Session) -> Iterator[Finding]:
+    try:
+        pending = migrate.pending(dsn)
+    except migrate.MigrationError as error:
+        yield Finding(
+            check="migrations",
+            state="unknown",
+            finding=f"{error.message}. {error.detail or ''}".strip(),
+            fix=f"-- {error.hint}" if error.hint else None,
+        )
+        return
+    unmarked = [migration for migration in pending if _is_applied(session, migration)]
+    if not pending:
+        yield Finding(check="migrations", state="ok", finding="all are applied")
+    elif not unmarked:
+        there = "" if len(pending) == 1 else "s"
+        yield Finding(
+            check="migrations",
+            state="critical",
+            finding=f"{len(pending)} migration{there} to apply, the first is {pending[0]}",
+            fix="pgchronicle migrate",
+        )
+    elif len(unmarked) == len(pending) and not _sees_bookkeeping(session):
+        yield Finding(
+            check="migrations",
+            state="ok",
+            finding="all are applied, without a record by yoyo, or none that this role may read",
+        )
+    else:
+        for migration in unmarked:
+            yield Finding(
+                check="migrations",
+                state="critical",
+                finding=f"{migration} is applied but not marked: its run ended in between",
+                fix=f"yoyo mark --batch -m {migration} {migrate.migrations_dir()}",
+            )
+
+
+def _is_applied(session: Session, migration: str) -> bool:
+    text = (migrate.migrations_dir() / f"{migration}.sql").read_text()
+    landmark = _LANDMARK.search(text)
+    if landmark is None:
+        return False
+    kind, schema, name = landmark.groups()
+    queries = {
+        "schema": "select from pg_catalog.pg_namespace where nspname = %(name)s",
+        "type": """
+            select from pg_catalog.pg_type as t
+            inner join pg_catalog.pg_namespace as n on n.oid = t.typnamespace
+            where n.nspname = %(schema)s and t.typname = %(name)s
+            """,
+        "function": """
+            select from pg_catalog.pg_proc as p
+            inner join pg_catalog.pg_namespace as n on n.oid = p.pronamespace
+            where n.nspname = %(schema)s and p.proname = %(name)s
+            """,
+    }
+    relation = """
+        select from pg_catalog.pg_class as c
+        inner join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+        where n.nspname = %(schema)s and c.relname = %(name)s
+        """
+    return bool(_rows(session, queries.get(kind, relation), schema=schema, name=name))
+
+
+def _sees_bookkeeping(session: Session) -> bool:
+    return bool(
+        _rows(
+            session,
+            """
+            select from pg_catalog.pg_class as c
+            where c.relname = '_yoyo_migration'
+                and c.relkind = 'r'
+                and pg_catalog.has_schema_privilege(c.relnamespace, 'usage')
+                and pg_catalog.has_table_privilege(c.oid, 'select')
+            """,
+        )
+    )
+
+
+# Roles
+
+
+def _roles(session: Session) -> Iterator[Finding]:
+    present = {
+        row["rolname"]
+        for row in _rows(
+            session,
+            "select rolname from pg_catalog.pg_roles where rolname = any(%(roles)s)",
+            roles=list(_ROLES),
+        )
+    }
+    bad = False
+    for role in _ROLES:
+        if role not in present:
+            bad = True
+            yield Finding(
+                check="roles",
+                state="critical",
+                finding=f"there is no role {role}",
+                fix=f"create role {role} nologin;  -- and restore its rights from a dump",
+            )
+    if bad:
+        return
+    for role, member in _MEMBERSHIPS:
+        if not _rows(
+            session,
+            "select where pg_catalog.pg_has_role(%(member)s, %(role)s, 'member')",
+            member=member,
+            role=role,
+        ):
+            bad = True
+            yield Finding(
+                check="roles",
+                state="critical",
+                finding=f"{member} is no member of {role}",
+                fix=f"grant {role} to {member};",
+            )
+    for row in _strangers(session):
+        bad = True
+        yield Finding(
+            check="roles",
+            state="critical",
+            finding=f"{row['member']} can act as {row['role']}, past the functions of the log",
+            fix=f"revoke {row['role']} from {row['member']};",
+        )
+    if not bad:
+        yield Finding(check="roles", state="ok", finding="all are there, and nobody plays them")
+
+
+def _strangers(session: Session) -> list[dict[str, Any]]:
+    """Roles that log in and can become one that owns functions, without being the log's owner.
+
+    Since version 16 membership alone, which the maker of a role has, does not let one become it.
+    """
+    privilege = "set" if session.info.server_version >= 160000 else "member"
+    return _rows(
+        session,
+        """
+        select quote_ident(r.rolname) as member, f.role
+        from pg_catalog.pg_roles as r
+        cross join (values ('chronicle_writer'), ('chronicle_sealer')) as f (role)
+        where
+            r.rolcanlogin
+            and not r.rolsuper
+            and pg_catalog.pg_has_role(r.oid, f.role, %(privilege)s)
+            and not pg_catalog.pg_has_role(r.oid, 'chronicle_owner', %(privilege)s)
+        order by 1, 2
+        """,
+        privilege=privilege,
+    )
+
+
+# Partitions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Partition:
+    relname: str
+    is_default: bool
+    from_time: datetime | None
+    to_time: datetime | None
+
+
+def _list_partitions(session: Session) -> list[_Partition]:
+    rows = _rows(
+        session,
+        r"""
+        select
+            c.relname,
+            x.bound = 'DEFAULT' as is_default,
+            substring(x.bound from $r$FROM \('([^']+)'\)$r$)::timestamptz as from_time,
+            substring(x.bound from $r$TO \('([^']+)'\)$r$)::timestamptz as to_time
+        from pg_catalog.pg_inherits as i
+        inner join pg_catalog.pg_class as c on c.oid = i.inhrelid
+        inner join pg_catalog.pg_class as p on p.oid = i.inhparent
+        inner join pg_catalog.pg_namespace as n on n.oid = p.relnamespace
+        cross join lateral pg_catalog.pg_get_expr(c.relpartbound, c.oid) as x (bound)
+        where n.nspname = 'chronicle' and p.relname = 'events'
+        """,
+    )
+    return [_Partition(**row) for row in rows]
+
+
+def _last_bound(partitions: list[_Partition]) -> datetime | None:
+    return max((p.to_time for p in partitions if p.to_time is not None), default=None)
+
+
+def _partitions(session: Session) -> Iterator[Finding]:
+    partitions = _list_partitions(session)
+    now: datetime = _rows(session, "select now()")[0]["now"]
+    fix = "select chronicle.ensure_partitions();"
+    if not any(partition.is_default for partition in partitions):
+        yield Finding(
+            check="partitions",
+            state="critical",
+            finding="there is no DEFAULT partition: an event beyond the last one is refused",
+            fix=f"{_AS_OWNER}select chronicle.add_partition('events_default', 'default');",
+        )
+    last = _last_bound(partitions)
+    if last is None or last <= now:
+        yield Finding(
+            check="partitions",
+            state="critical",
+            finding="there is none for the present time",
+            fix=fix,
+        )
+        return
+    ahead = sum(p.from_time is not None and p.from_time > now for p in partitions)
+    wanted = _partitions_ahead(session)
+    yield Finding(
+        check="partitions",
+        state="ok" if ahead >= wanted else "warning",
+        finding=f"{ahead} of {wanted} are ready ahead, until {last:%Y-%m-%d}",
+        fix=None if ahead >= wanted else fix,
+    )
+
+
+def _partitions_ahead(session: Session) -> int:
+    rows = _rows(session, "select value from chronicle.settings where name = 'partitions_ahead'")
+    return int(rows[0]["value"])
+
+
+def _default_partition(session: Session) -> Iterator[Finding]:
+    """DEFAULT should hold nothing. Only an auditor sees whether it does."""
+    auditor = _rows(
+        session, "select where pg_catalog.pg_has_role(current_user, 'chronicle_auditor', 'usage')"
+    )
+    if not auditor:
+        yield Finding(
+            check="default partition",
+            state="unknown",
+            finding="only an auditor sees whether it is empty",
+            fix=f"-- as a role that has chronicle_auditor, not {session.info.user}",
+        )
+        return
+    last = _last_bound(_list_partitions(session))
+    row = _rows(
+        session,
+        """
+        select count(*) as events, max(e.occurred_at) as newest
+        from chronicle.events as e
+        where e.occurred_at >= %(last)s::timestamptz
+        """,
+        last=last,
+    )[0]
+    if last is None or not row["events"]:
+        yield Finding(check="default partition", state="ok", finding="it is empty")
+        return
+    yield Finding(
+        check="default partition",
+        state="critical",
+        finding=f"{row['events']} events lie beyond the last partition, and keep new ones from "
+        "being made there",
+        fix=_rescue(session, last, row["newest"]),
+    )
+
+
+def _rescue(session: Session, last: datetime, newest: datetime) -> str:
+    """SQL that makes the DEFAULT partition an ordinary one, without moving a row."""
+    until = _rows(
+        session,
+        """
+        select
+            date_trunc(s.value #>> '{}', %(newest)s::timestamptz) + case s.value #>> '{}'
+                when 'quarter' then interval '3 months'
+                else ('1 ' || (s.value #>> '{}'))::interval
+            end as until
+        from chronicle.settings as s
+        where s.name = 'partition_interval'
+        """,
+        newest=newest,
+    )[0]["until"]
+    name = f"events_from_{last:%Y_%m_%d}"
+    return (
+        "begin; set local role chronicle_owner; "
+        "alter table chronicle.events detach partition chronicle.events_default; "
+        f"alter table chronicle.events_default rename to {name}; "
+        f"alter table chronicle.events attach partition chronicle.{name} "
+        f"for values from ('{last.isoformat()}') to ('{until.isoformat()}'); "
+        "select chronicle.add_partition('events_default', 'default'); commit; "
+        "select chronicle.ensure_partitions();"
+    )
+
+
+# Guards
+
+
+def _guards(session: Session) -> Iterator[Finding]:
+    """The log and each partition: no side door by rights, row-level security or triggers."""
+    tables = _rows(
+        session,
+        """
+        select
+            c.relname,
+            c.relname = 'events' as is_parent,
+            c.relrowsecurity and c.relforcerowsecurity as is_forced,
+            pg_catalog.pg_get_userbyid(c.relowner) as owner,
+            array(
+                select t.tgname::text from pg_catalog.pg_trigger as t
+                inner join pg_catalog.pg_proc as p on p.oid = t.tgfoid
+                where t.tgrelid = c.oid and t.tgenabled = 'A' and p.proname = 'reject_change'
+            ) as guards,
+            array(
+                select array[
+                    case
+                        when a.grantee = 0 then 'public'
+                        else pg_catalog.pg_get_userbyid(a.grantee)
+                    end,
+                    a.privilege_type
+                ]
+                from (
+                    select c.relacl as acl
+                    union all
+                    select f.attacl from pg_catalog.pg_attribute as f
+                    where f.attrelid = c.oid and f.attacl is not null
+                ) as g
+                cross join lateral pg_catalog.aclexplode(g.acl) as a
+                where a.grantee <> c.relowner
+            ) as grants
+        from pg_catalog.pg_class as c
+        inner join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+        left join pg_catalog.pg_inherits as i on i.inhrelid = c.oid
+        left join pg_catalog.pg_class as p on p.oid = i.inhparent
+        where
+            n.nspname = 'chronicle'
+            and c.relkind in ('r', 'p')
+            and 'events' in (c.relname, p.relname)
+        order by c.relname
+        """,
+    )
+    bad = False
+    for table in tables:
+        for finding, fix in _side_doors(table):
+            bad = True
+            yield Finding(check="guards", state="critical", finding=finding, fix=_AS_OWNER + fix)
+    if not bad:
+        yield Finding(
+            check="guards",
+            state="ok",
+            finding=f"the log and its {len(tables) - 1} partitions have no side door",
+        )
+
+
+def _side_doors(table: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    name = f"chronicle.{table['relname']}"
+    if not table["is_forced"]:
+        yield (
+            f"row-level security of {name} is not forced",
+            f"alter table {name} enable row level security, force row level security;",
+        )
+    for trigger in ("events_reject_change", "events_reject_row_change"):
+        if trigger not in table["guards"]:
+            yield (
+                f"the guard {trigger} of {name} is gone or does not always fire",
+                f"alter table {name} enable always trigger {trigger};",
+            )
+    allowed = _LOG_GRANTS if table["is_parent"] else set[tuple[str, str]]()
+    for grantee, privilege in sorted({(grant[0], grant[1]) for grant in table["grants"]}):
+        if (grantee, privilege) not in allowed:
+            yield (
+                f"{grantee} has {privilege} on {name}",
+                f"revoke {privilege.lower()} on {name} from {grantee};",
+            )
+    if table["owner"] != "chronicle_owner":
+        yield (
+            f"{name} belongs to {table['owner']}, not to chronicle_owner",
+            f"-- as {table['owner']}: alter table {name} owner to chronicle_owner;",
+        )
+
+
+# Capture
+
+
+def _capture_functions(session: Session) -> Iterator[Finding]:
+    """A capture function lends the right to write events: it is for its trigger alone."""
+    functions = _rows(
+        session,
+        """
+        select
+            p.proname,
+            pg_catalog.pg_get_userbyid(p.proowner) as owner,
+            array(
+                select case a.grantee when 0 then 'public' else a.grantee::regrole::text end
+                from pg_catalog.aclexplode(
+                    coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner))
+                ) as a
+            ) as grantees
+        from pg_catalog.pg_proc as p
+        inner join pg_catalog.pg_namespace as n on n.oid = p.pronamespace
+        where n.nspname = 'chronicle_capture'
+        order by p.proname
+        """,
+    )
+    bad = False
+    for function in functions:
+        for grantee in function["grantees"]:
+            bad = True
+            name = f"chronicle_capture.{function['proname']}()"
+            yield Finding(
+                check="capture functions",
+                state="critical",
+                finding=f"{grantee} may execute {name}",
+                fix=f"set role {function['owner']}; "
+                f"revoke execute on function {name} from {grantee};",
+            )
+    if not bad:
+        yield Finding(
+            check="capture functions",
+            state="ok",
+            finding=f"{len(functions)}, and nobody may call them",
+        )
+
+
+def _tracked_tables(session: Session) -> Iterator[Finding]:
+    tables = _rows(
+        session,
+        "select * from chronicle.tracked_tables where state <> 'ended' order by table_id",
+    )
+    bad = False
+    for table in tables:
+        if table["state"] != "tracked":
+            bad = True
+            yield Finding(
+                check="tracked tables",
+                state="warning" if table["state"] == "drifted" else "critical",
+                finding=f"{table['schema_name']}.{table['table_name']} is {table['state']}: "
+                f"{table['problem']}",
+                fix=_retrack(session, table),
+            )
+    if not bad:
+        yield Finding(
+            check="tracked tables",
+            state="ok" if tables else "warning",
+            finding=f"{len(tables)}, all recorded" if tables else "there is none",
+            fix=None if tables else "select chronicle.enable_tracking('schema.table');",
+        )
+
+
+def _retrack(session: Session, table: dict[str, Any]) -> str:
+    """The call that takes a table up again with the options it has, or lets go of a lost one."""
+    row = _rows(
+        session,
+        """
+        select
+            pg_catalog.to_regclass(pg_catalog.format('%%I.%%I', %(schema)s::text, %(table)s::text))
+                is not null as is_there,
+            pg_catalog.format(
+                'select chronicle.enable_tracking(%%L, _resource_type => %%L, '
+                '_organization_column => %%L, _exclude_columns => %%L, _mask_columns => %%L);',
+                pg_catalog.format('%%I.%%I', %(schema)s::text, %(table)s::text),
+                %(resource_type)s::text, %(organization_column)s::text,
+                %(excluded)s::text[], %(masked)s::text[]
+            ) as call
+        """,
+        schema=table["schema_name"],
+        table=table["table_name"],
+        resource_type=table["resource_type"],
+        organization_column=table["organization_column"],
+        excluded=table["excluded_columns"],
+        masked=table["masked_columns"],
+    )[0]
+    if row["is_there"]:
+        return str(row["call"])
+    return f"select chronicle.retire_tracked_table({table['table_id']});"
+
+
+# Access
+
+
+def _administrators(session: Session) -> Iterator[Finding]:
+    if not _rows(
+        session, "select where pg_catalog.pg_has_role(current_user, 'chronicle_admin', 'usage')"
+    ):
+        yield Finding(
+            check="administrators",
+            state="unknown",
+            finding="only a role that has chronicle_admin sees them all",
+            fix=f"-- as a role that has chronicle_admin, not {session.info.user}",
+        )
+        return
+    row = _rows(
+        session,
+        """
+        select
+            count(distinct principal) filter (where organization_id is not null) as organization,
+            count(distinct principal) filter (where organization_id is null) as super
+        from chronicle.administrators
+        """,
+    )[0]
+    there_are = row["organization"] or row["super"]
+    yield Finding(
+        check="administrators",
+        state="ok" if there_are else "warning",
+        finding=f"{row['organization']} of organizations, {row['super']} of the system"
+        if there_are
+        else "there is none: only auditors read the log",
+        fix=None
+        if there_are
+        else "grant chronicle_reader to somebody; "
+        "select chronicle.add_administrator('somebody', 'organization');",
+    )
+
+
+def _rows(session: Session, query: str, **parameters: object) -> list[dict[str, Any]]:
+    with session.cursor(row_factory=dict_row) as cursor:
+        cursor.execute(query.encode(), parameters or None)
+        return cursor.fetchall()

@@ -1,0 +1,84 @@
+"""Which database a subcommand talks to, and the connection to it."""
+
+import os
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+import psycopg
+from psycopg.rows import TupleRow
+
+from pgchronicle.demo import cluster
+
+Connection = psycopg.Connection[TupleRow]
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+# Variables that choose a server or a database; a password alone chooses none.
+_CHOOSING = ("PGSERVICE", "PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER")
+
+
+class CannotConnect(click.ClickException):
+    """No connection to the database."""
+
+    exit_code = 3
+
+    def __init__(self, message: str, *, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+    def show(self, file: Any = None) -> None:
+        click.secho("error: ", fg="red", bold=True, nl=False, file=file, err=True)
+        click.echo(f"cannot connect: {self.message}", file=file, err=True)
+        click.secho("hint: ", fg="cyan", bold=True, nl=False, file=file, err=True)
+        click.echo(self.hint, file=file, err=True)
+
+
+def dsn_option(command: _F) -> _F:
+    """The option --dsn, whose value is already decided when the subcommand gets it."""
+    return click.option(
+        "--dsn",
+        envvar="PGCHRONICLE_DSN",
+        metavar="DSN",
+        callback=_chosen,
+        help="Connection string of the database, in any form that libpq takes.  "
+        "[env: PGCHRONICLE_DSN, PGHOST, PGDATABASE, PGUSER, ...]",
+    )(command)
+
+
+def json_option(command: _F) -> _F:
+    """The option --json."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+
+
+def _chosen(_context: click.Context, _parameter: click.Parameter, dsn: str | None) -> str:
+    """The connection string given, or that of the demo when nothing at all was said."""
+    if dsn is not None:
+        return dsn
+    if not any(os.environ.get(name) for name in _CHOOSING):
+        demo = cluster.running_dsn()
+        if demo is not None:
+            click.echo("Using the server of the demo, as its owner.", err=True)
+            return demo
+    return ""
+
+
+def connect(dsn: str) -> Connection:
+    """A connection in autocommit mode.
+
+    Raises:
+        CannotConnect: there is none.
+        click.BadParameter: the connection string is none.
+    """
+    try:
+        return psycopg.connect(dsn, autocommit=True, fallback_application_name="pgchronicle")
+    except psycopg.OperationalError as error:
+        hint = (
+            "Is the server running, and are host, port, user and password right?"
+            if dsn or any(os.environ.get(name) for name in _CHOOSING)
+            else "Say which database: --dsn, PGCHRONICLE_DSN or the PG* variables. "
+            '"pgchronicle demo" starts one to look at.'
+        )
+        raise CannotConnect(str(error).strip(), hint=hint) from error
+    except psycopg.ProgrammingError as error:
+        raise click.BadParameter(str(error).strip(), param_hint="--dsn") from error

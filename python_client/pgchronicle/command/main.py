@@ -1,0 +1,83 @@
+"""The group of the subcommands, and what they say when something goes wrong."""
+
+import os
+from typing import IO, Any
+
+import click
+import psycopg
+
+from pgchronicle import __version__
+from pgchronicle.command.demo import demo
+from pgchronicle.command.doctor import doctor
+from pgchronicle.command.events import events
+from pgchronicle.command.log import log
+from pgchronicle.command.migrate import migrate
+from pgchronicle.command.psql import psql
+from pgchronicle.command.show import show
+from pgchronicle.command.tables import tables
+from pgchronicle.command.track import track
+from pgchronicle.command.untrack import untrack
+from pgchronicle.embedded import EmbeddedError
+from pgchronicle.errors import ChronicleError
+from pgchronicle.migrate import MigrationError
+
+
+class Refused(click.ClickException):
+    """Something was refused: what, what was seen, and what to do about it."""
+
+    def __init__(self, message: str, detail: str | None, hint: str | None) -> None:
+        super().__init__(message)
+        self.detail = detail
+        self.hint = hint
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        for label, colour, text in (
+            ("error", "red", self.message),
+            ("detail", None, self.detail),
+            ("hint", "cyan", self.hint),
+        ):
+            if text:
+                click.secho(f"{label}: ", fg=colour, bold=True, nl=False, file=file, err=True)
+                click.echo(text, file=file, err=True)
+
+
+class _Group(click.Group):
+    """Subcommands in the order in which one meets them, and no traceback for what is no bug."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click passes it
+        return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (ChronicleError, MigrationError, EmbeddedError) as error:
+            raise Refused(error.message, error.detail, error.hint) from error
+        except psycopg.Error as error:
+            message = error.diag.message_primary or str(error).strip()
+            hint = error.diag.message_hint or _hint(error)
+            raise Refused(message, error.diag.message_detail, hint) from error
+
+
+def _hint(error: psycopg.Error) -> str | None:
+    if isinstance(error, psycopg.errors.InvalidSchemaName | psycopg.errors.UndefinedFunction):
+        return 'Is pgchronicle installed there, and up to date? "pgchronicle doctor" says.'
+    return None
+
+
+@click.group(cls=_Group)
+@click.version_option(__version__)
+@click.pass_context
+def main(context: click.Context) -> None:
+    """An audit log inside PostgreSQL.
+
+    Every subcommand takes --dsn, or else PGCHRONICLE_DSN or the PG* variables; without any of them,
+    it uses the server of "pgchronicle demo" if that is running.
+
+    Exit codes: 0 done, 1 refused or found something, 2 wrong usage, 3 cannot connect.
+    """
+    if os.environ.get("NO_COLOR"):
+        context.color = False
+
+
+for _command in (demo, migrate, track, untrack, tables, log, events, show, doctor, psql):
+    main.add_command(_command)

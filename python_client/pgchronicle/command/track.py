@@ -1,0 +1,45 @@
+"""``pgchronicle track``."""
+
+import click
+
+from pgchronicle import Chronicle
+from pgchronicle.command._database import connect, dsn_option
+
+
+@click.command()
+@click.argument("table")
+@dsn_option
+@click.option("--resource-type", help="resource_type of its events.  [default: the table's name]")
+@click.option("--organization-column", help="The column that holds the tenant.")
+@click.option("--exclude-column", multiple=True, help="Not recorded. May be given several times.")
+@click.option(
+    "--mask-column",
+    multiple=True,
+    help='Recorded as "[masked]". May be given several times.  [default: those whose names are in '
+    "the setting masked_keys]",
+)
+@click.option("--mask-nothing", is_flag=True, help="Mask no column at all.")
+def track(
+    table: str,
+    dsn: str,
+    resource_type: str | None,
+    organization_column: str | None,
+    exclude_column: tuple[str, ...],
+    mask_column: tuple[str, ...],
+    mask_nothing: bool,
+) -> None:
+    """Capture every change of TABLE from now on.
+
+    Repeated with other options, it changes them. You must own the table.
+    """
+    if mask_nothing and mask_column:
+        raise click.UsageError("--mask-column and --mask-nothing exclude each other.")
+    with connect(dsn) as connection:
+        Chronicle(connection).enable_tracking(
+            table,
+            resource_type=resource_type,
+            organization_column=organization_column,
+            exclude_columns=exclude_column or None,
+            mask_columns=() if mask_nothing else mask_column or None,
+        )
+    click.echo(f"{table} is tracked.", err=True)

@@ -1,0 +1,16 @@
+"""``pgchronicle untrack``."""
+
+import click
+
+from pgchronicle import Chronicle
+from pgchronicle.command._database import connect, dsn_option
+
+
+@click.command()
+@click.argument("table")
+@dsn_option
+def untrack(table: str, dsn: str) -> None:
+    """Capture changes of TABLE no more. What was recorded stays."""
+    with connect(dsn) as connection:
+        Chronicle(connection).disable_tracking(table)
+    click.echo(f"{table} is no longer tracked.", err=True)

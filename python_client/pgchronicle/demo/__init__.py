@@ -1,0 +1,1 @@
+"""What ``pgchronicle demo`` does: an audit log at work on pgbench's own workload."""
