@@ -1,7 +1,8 @@
 -- Roles with one job each, and the two schemas.
 
--- Roles belong to the cluster, not to the database: another database may have made them already, and
--- two installations may run at once. So each is made if missing, and a loser of that race goes on.
+-- Roles belong to the cluster, not to the database: another database may have made them already,
+-- and two installations may run at once. So each is made if missing, and a loser of that race goes
+-- on.
 --
 -- chronicle_owner does not inherit what it is granted. It has to be a member of the roles that own
 -- functions, in order to give functions to them; but a policy that favours a role favours all who
@@ -10,8 +11,8 @@ do $roles$
 declare
     v_role text;
     v_roles constant text[] := array[
-        'chronicle_owner', 'chronicle_writer', 'chronicle_sealer', 'chronicle_app', 'chronicle_reader',
-        'chronicle_auditor', 'chronicle_admin'
+        'chronicle_owner', 'chronicle_writer', 'chronicle_sealer', 'chronicle_app',
+        'chronicle_reader', 'chronicle_auditor', 'chronicle_admin'
     ];
     v_is_superuser constant boolean := (
         select r.rolsuper from pg_catalog.pg_roles as r where r.rolname = current_user
@@ -19,7 +20,9 @@ declare
     v_made_here boolean := false;
     v_has_set_option constant boolean := current_setting('server_version_num')::integer >= 160000;
 begin
-    if to_regnamespace('chronicle') is not null or to_regnamespace('chronicle_capture') is not null then
+    if to_regnamespace('chronicle') is not null
+        or to_regnamespace('chronicle_capture') is not null
+    then
         raise exception 'schema "chronicle" or "chronicle_capture" exists already'
             using errcode = 'duplicate_schema',
                 detail = format(
@@ -31,8 +34,9 @@ begin
                     )
                 ),
                 hint = 'Nothing was changed. If it is yours for another purpose, rename it: '
-                    'pgchronicle needs these two names. If it is pgchronicle itself, applied by a '
-                    'run that ended before its mark was written, "pgchronicle doctor" says what to do.';
+                    'pgchronicle needs these two names. '
+                    'If it is pgchronicle itself, applied by a run that ended before its mark was '
+                    'written, "pgchronicle doctor" says what to do.';
     end if;
 
     foreach v_role in array v_roles loop
@@ -51,10 +55,13 @@ begin
 
     if not v_is_superuser then
         begin
-            -- From version 16 on the owner's rights are there for "set role", not at every statement.
+            -- From version 16 on the owner's rights are there for "set role", not at every
+            -- statement.
             if v_has_set_option then
                 if not pg_has_role(current_user, 'chronicle_owner', 'SET') then
-                    execute format('grant chronicle_owner to %I with inherit false, set true', current_user);
+                    execute format(
+                        'grant chronicle_owner to %I with inherit false, set true', current_user
+                    );
                 end if;
             elsif not pg_has_role(current_user, 'chronicle_owner', 'MEMBER') then
                 execute format('grant chronicle_owner to %I', current_user);
@@ -62,16 +69,18 @@ begin
         exception when insufficient_privilege then
             raise exception 'role "%" may not administer the role "chronicle_owner"', current_user
                 using errcode = 'insufficient_privilege',
-                    detail = 'Another database of this cluster uses pgchronicle, and the roles are shared.',
+                    detail = 'Another database of this cluster uses pgchronicle, '
+                        'and the roles are shared.',
                     hint = format(
-                        'Install as the role that made them, or let it run: grant chronicle_owner to %I.',
+                        'Install as the role that made them, '
+                        'or let it run: grant chronicle_owner to %I.',
                         current_user
                     );
         end;
     end if;
 
-    -- Memberships among the roles are the same in every database. Who did not make the roles may lack
-    -- the right to repeat them, and need not.
+    -- Memberships among the roles are the same in every database. Who did not make the roles may
+    -- lack the right to repeat them, and need not.
     if v_made_here or v_is_superuser then
         execute 'grant chronicle_writer, chronicle_sealer, chronicle_reader to chronicle_owner';
         execute 'grant chronicle_reader to chronicle_auditor';
@@ -79,7 +88,9 @@ begin
 
     -- Whoever installs may use what they installed. Revoke what the account should not have.
     if v_made_here and not v_is_superuser then
-        execute format('grant chronicle_app, chronicle_admin, chronicle_auditor to %I', current_user);
+        execute format(
+            'grant chronicle_app, chronicle_admin, chronicle_auditor to %I', current_user
+        );
     end if;
 
     if not pg_has_role('chronicle_owner', 'chronicle_writer', 'MEMBER')
@@ -89,15 +100,16 @@ begin
     then
         raise exception 'the roles of pgchronicle exist, but not as pgchronicle makes them'
             using errcode = 'invalid_role_specification',
-                detail = 'chronicle_owner must be a member of chronicle_writer, chronicle_sealer and '
-                    'chronicle_reader, and chronicle_auditor of chronicle_reader.',
+                detail = 'chronicle_owner must be a member of chronicle_writer, '
+                    'chronicle_sealer and chronicle_reader, and chronicle_auditor of '
+                    'chronicle_reader.',
                 hint = 'As an administrator of these roles, grant the missing memberships.';
     end if;
 end
 $roles$;
 
--- Everything people call lives in chronicle. The functions that capture table changes are generated,
--- one a tracked table, and live apart in chronicle_capture, where nobody calls anything.
+-- Everything people call lives in chronicle. The functions that capture table changes are
+-- generated, one a tracked table, and live apart in chronicle_capture, where nobody calls anything.
 create schema chronicle authorization chronicle_owner;
 create schema chronicle_capture authorization chronicle_owner;
 

@@ -3,7 +3,10 @@
 set local role chronicle_owner;
 
 drop function chronicle.clear_context();
-drop function chronicle.set_context( anycompatible, chronicle.actor_type, text, text, anycompatible, text, text, text, text, inet, text, jsonb, text, uuid );
+drop function chronicle.set_context(
+    anycompatible, chronicle.actor_type, text, text, anycompatible, text, text, text, text, inet,
+    text, jsonb, text, uuid
+);
 drop function chronicle.current_context();
 drop function chronicle.resolve_context();
 drop type chronicle.event_context;

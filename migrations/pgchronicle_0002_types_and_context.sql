@@ -12,7 +12,9 @@ create type chronicle.actor_type as enum (
 comment on type chronicle.actor_type is
 'What kind of actor caused an event.';
 
-create type chronicle.action_type as enum ('create', 'read', 'update', 'delete', 'execute', 'other');
+create type chronicle.action_type as enum (
+    'create', 'read', 'update', 'delete', 'execute', 'other'
+);
 
 comment on type chronicle.action_type is
 'What was done, in one of six kinds; the column action says it in the application''s own words.';
@@ -43,7 +45,8 @@ comment on type chronicle.ai_agent_type is
 create type chronicle.ai_operation_status as enum ('running', 'completed', 'failed', 'cancelled');
 
 comment on type chronicle.ai_operation_status is
-'Where an AI operation stands. It leaves running once, for one of the other three, and stays there.';
+'Where an AI operation stands. It leaves running once, for one of the other three, and stays
+there.';
 
 create type chronicle.email_event_type as enum (
     'send', 'delivery', 'delivery_delay', 'bounce', 'complaint', 'reject', 'open', 'click',
@@ -73,10 +76,11 @@ create type chronicle.event_context as (
 );
 
 comment on type chronicle.event_context is
-'Who acts, for whom and why: the keys of the setting chronicle.context, with context_state beside them.';
+'Who acts, for whom and why: the keys of the setting chronicle.context, with context_state beside
+them.';
 
--- Never raises: a context that can not be read must not break the application's write. The exception
--- block holds no write, so it takes no transaction id.
+-- Never raises: a context that can not be read must not break the application's write. The
+-- exception block holds no write, so it takes no transaction id.
 create or replace function chronicle.resolve_context()
 returns chronicle.event_context
 language plpgsql
@@ -111,7 +115,10 @@ begin
 
         -- They are indexed, and an index holds no longer entries.
         v_is_malformed := v_is_malformed or coalesce(
-            greatest(octet_length(v_context.actor_id), octet_length(v_context.organization_id)) > 1000, false
+            greatest(
+                octet_length(v_context.actor_id), octet_length(v_context.organization_id)
+            ) > 1000,
+            false
         );
     exception when data_exception or program_limit_exceeded then
         v_is_malformed := true;
@@ -149,14 +156,15 @@ as $$
 $$;
 
 comment on function chronicle.current_context() is
-'What events of this transaction will say about who acts: the keys of chronicle.set_context that have a
-value, and context_state (asserted, verified, absent, malformed).';
+'What events of this transaction will say about who acts: the keys of chronicle.set_context that
+have a value, and context_state (asserted, verified, absent, malformed).';
 
 revoke execute on function chronicle.current_context() from public;
 grant execute on function chronicle.current_context() to chronicle_app;
 
--- Only ever local to the transaction: behind a transaction pooler a setting of the session would reach
--- the next client. The ids are anycompatible for the same reason as in chronicle.log_audit_event.
+-- Only ever local to the transaction: behind a transaction pooler a setting of the session would
+-- reach the next client. The ids are anycompatible for the same reason as in
+-- chronicle.log_audit_event.
 create or replace function chronicle.set_context(
     _actor_id anycompatible default null,
     _actor_type chronicle.actor_type default null,
@@ -210,7 +218,8 @@ begin
         raise exception '_actor_id or _organization_id has more than 1000 bytes'
             using errcode = 'program_limit_exceeded',
                 detail = 'They are indexed, and an index holds no longer entries.',
-                hint = 'Use a shorter name or its digest here, and put the long one into _client_info.';
+                hint = 'Use a shorter name or its digest here, '
+                    'and put the long one into _client_info.';
     end if;
     v_text := case
         when _client_info is null then v_context
@@ -228,22 +237,22 @@ end
 $$;
 
 comment on function chronicle.set_context(
-    anycompatible, chronicle.actor_type, text, text, anycompatible, text, text, text, text, inet, text,
-    jsonb, text, uuid
+    anycompatible, chronicle.actor_type, text, text, anycompatible, text, text, text, text, inet,
+    text, jsonb, text, uuid
 ) is
-'Says who acts until the transaction ends; replaces what was said before. A rolled back savepoint brings
-the earlier context back, a released one does not. Outside a transaction block it is over at once.
-The arguments are columns of chronicle.events; _actor_id and _organization_id take text, uuid or integers,
-both of one type. What is said is asserted, not verified: any session can say it.
+'Says who acts until the transaction ends; replaces what was said before. A rolled back savepoint
+brings the earlier context back, a released one does not. Outside a transaction block it is over at
+once. The arguments are columns of chronicle.events; _actor_id and _organization_id take text, uuid
+or integers, both of one type. What is said is asserted, not verified: any session can say it.
 Errors: 22023 when _client_info is no object; 54000 above 65536 bytes, or 1000 for the ids.';
 
 revoke execute on function chronicle.set_context(
-    anycompatible, chronicle.actor_type, text, text, anycompatible, text, text, text, text, inet, text,
-    jsonb, text, uuid
+    anycompatible, chronicle.actor_type, text, text, anycompatible, text, text, text, text, inet,
+    text, jsonb, text, uuid
 ) from public;
 grant execute on function chronicle.set_context(
-    anycompatible, chronicle.actor_type, text, text, anycompatible, text, text, text, text, inet, text,
-    jsonb, text, uuid
+    anycompatible, chronicle.actor_type, text, text, anycompatible, text, text, text, text, inet,
+    text, jsonb, text, uuid
 ) to chronicle_app;
 
 create or replace function chronicle.clear_context()

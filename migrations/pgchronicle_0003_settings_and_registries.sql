@@ -12,15 +12,20 @@ create table chronicle.settings (
             case name
                 when 'partition_interval' then value in ('"day"', '"week"', '"month"', '"quarter"')
                 when 'partitions_ahead'
-                    then jsonb_typeof(value) = 'number' and value between '1' and '100'
+                    then
+                        jsonb_typeof(value) = 'number'
+                        and value between '1' and '100'
                         and value::text ~ '^[0-9]+$'
                 when 'enforce_resource_types' then jsonb_typeof(value) = 'boolean'
                 when 'enforce_actions' then jsonb_typeof(value) = 'boolean'
                 when 'masked_keys'
-                    then jsonb_typeof(value) = 'array'
+                    then
+                        jsonb_typeof(value) = 'array'
                         and not jsonb_path_exists(value, '$[*] ? (@.type() != "string" || @ == "")')
                 when 'payload_limit_bytes'
-                    then jsonb_typeof(value) = 'number' and value between '1024' and '200000000'
+                    then
+                        jsonb_typeof(value) = 'number'
+                        and value between '1024' and '200000000'
                         and value::text ~ '^[0-9]+$'
             end,
             false
@@ -29,7 +34,8 @@ create table chronicle.settings (
 );
 
 comment on table chronicle.settings is
-'What this installation is set to. Change a value with chronicle.set_setting: the change is an event.';
+'What this installation is set to. Change a value with chronicle.set_setting: the change is an
+event.';
 comment on column chronicle.settings.name is
 'Name of the setting.';
 comment on column chronicle.settings.value is
@@ -38,10 +44,11 @@ comment on column chronicle.settings.description is
 'What it does, in a sentence.';
 
 revoke all on chronicle.settings from public;
-grant select on chronicle.settings to chronicle_writer, chronicle_reader, chronicle_app, chronicle_admin;
+grant select on chronicle.settings
+to chronicle_writer, chronicle_reader, chronicle_app, chronicle_admin;
 
--- What every call of log_audit_event has to know of the settings, in one row, with the masked keys made
--- into patterns. Reading the settings themselves would cost each call several look-ups.
+-- What every call of log_audit_event has to know of the settings, in one row, with the masked keys
+-- made into patterns. Reading the settings themselves would cost each call several look-ups.
 create table chronicle.logging_rules (
     enforce_resource_types boolean not null,
     enforce_actions boolean not null,
@@ -57,10 +64,11 @@ comment on column chronicle.logging_rules.enforce_resource_types is
 comment on column chronicle.logging_rules.enforce_actions is
 'As in chronicle.settings.';
 comment on column chronicle.logging_rules.masked_key_start is
-'Regular expression for the first letters of a masked key in JSON text: a quick test that most events fail.
-Null when nothing is masked.';
+'Regular expression for the first letters of a masked key in JSON text: a quick test that most
+events fail. Null when nothing is masked.';
 comment on column chronicle.logging_rules.masked_key is
-'Regular expression for a masked key, to be matched whole and in any case. Null when nothing is masked.';
+'Regular expression for a masked key, to be matched whole and in any case. Null when nothing is
+masked.';
 comment on column chronicle.logging_rules.payload_limit_bytes is
 'As in chronicle.settings.';
 
@@ -76,15 +84,18 @@ declare
     v_start text;
     v_key text;
 begin
-    -- Where a key has "_" or "-" between two words, a masked key may have either, or neither; before the
-    -- first word and after the last it may have them too. What has a meaning in patterns is escaped.
+    -- Where a key has "_" or "-" between two words, a masked key may have either, or neither;
+    -- before the first word and after the last it may have them too. What has a meaning in patterns
+    -- is escaped.
     select
         '"[_-]*(?:' || string_agg(
             distinct regexp_replace(
                 substring(k.key from '^(?:[_-]*[^_-]){1,4}'), '[_-]+', '[_-]*', 'g'
             ), '|'
         ) || ')',
-        '[_-]*(?:' || string_agg(distinct regexp_replace(k.key, '[_-]+', '[_-]*', 'g'), '|') || ')[_-]*'
+        '[_-]*(?:' || string_agg(
+            distinct regexp_replace(k.key, '[_-]+', '[_-]*', 'g'), '|'
+        ) || ')[_-]*'
     into v_start, v_key
     from (
         select regexp_replace(
@@ -127,7 +138,8 @@ comment on trigger settings_derive_logging_rules on chronicle.settings is
 insert into chronicle.settings (name, value, description) values
 (
     'partition_interval', '"month"',
-    'Span of new partitions of chronicle.events: day, week, month or quarter. Those made before stay.'
+    'Span of new partitions of chronicle.events: day, week, month or quarter. '
+    'Those made before stay.'
 ),
 (
     'partitions_ahead', '3',
@@ -135,7 +147,8 @@ insert into chronicle.settings (name, value, description) values
 ),
 (
     'enforce_resource_types', 'false',
-    'Whether chronicle.log_audit_event refuses a resource type that is not in chronicle.resource_types.'
+    'Whether chronicle.log_audit_event refuses a resource type '
+    'that is not in chronicle.resource_types.'
 ),
 (
     'enforce_actions', 'false',
@@ -143,11 +156,13 @@ insert into chronicle.settings (name, value, description) values
 ),
 (
     'masked_keys',
-    '["pass_word", "passwd", "pass_phrase", "password_hash", "secret", "client_secret", "secret_key", "token",
-      "access_token", "refresh_token", "id_token", "session_token", "auth_token", "csrf_token", "api_key",
-      "private_key", "authorization", "proxy_authorization", "cookie", "set_cookie", "credentials", "otp",
-      "card_number", "credit_card", "credit_card_number", "cvv", "cvc", "pin", "ssn"]',
-    'JSON keys, at any depth, and columns whose values are masked. "api_key" is also apiKey, API-KEY, _api_key.'
+    '["pass_word", "passwd", "pass_phrase", "password_hash", "secret", "client_secret",
+      "secret_key", "token", "access_token", "refresh_token", "id_token", "session_token",
+      "auth_token", "csrf_token", "api_key", "private_key", "authorization",
+      "proxy_authorization", "cookie", "set_cookie", "credentials", "otp", "card_number",
+      "credit_card", "credit_card_number", "cvv", "cvc", "pin", "ssn"]',
+    'JSON keys, at any depth, and columns whose values are masked. '
+    '"api_key" is also apiKey, API-KEY, _api_key.'
 ),
 (
     'payload_limit_bytes', '16777216',
@@ -161,7 +176,8 @@ create table chronicle.resource_types (
 );
 
 comment on table chronicle.resource_types is
-'Resource types the application has declared. Binding while the setting enforce_resource_types is true.';
+'Resource types the application has declared. Binding while the setting enforce_resource_types is
+true.';
 comment on column chronicle.resource_types.name is
 'As in chronicle.events.resource_type.';
 comment on column chronicle.resource_types.description is

@@ -2,8 +2,8 @@
 
 set local role chronicle_owner;
 
--- Undoing everything goes from the last migration to the first, each by itself. The first of them that
--- would lead to the loss of events must refuse, so that nothing is undone by halves.
+-- Undoing everything goes from the last migration to the first, each by itself. The first of them
+-- that would lead to the loss of events must refuse, so that nothing is undone by halves.
 do $guard$
 begin
     perform chronicle.assert_no_events();
@@ -13,15 +13,25 @@ $guard$;
 drop function chronicle.register_action(text, text);
 drop function chronicle.register_resource_type(text, text);
 drop function chronicle.set_setting(text, jsonb);
-drop function chronicle.log_management_event( chronicle.action_type, text, text, text, jsonb, jsonb );
+drop function chronicle.log_management_event(
+    chronicle.action_type, text, text, text, jsonb, jsonb
+);
 drop function chronicle.log_audit_events(jsonb);
-drop function chronicle.log_audit_event( anycompatible, anycompatible, chronicle.actor_type, inet, text, chronicle.action_type, text, jsonb, text, anycompatible, jsonb, jsonb, jsonb, jsonb, text, text, jsonb, integer, chronicle.severity_level, chronicle.event_status, text, text, text, text, text, boolean, text, text, text, uuid, uuid, timestamptz, uuid );
+drop function chronicle.log_audit_event(
+    anycompatible, anycompatible, chronicle.actor_type, inet, text, chronicle.action_type,
+    text, jsonb, text, anycompatible, jsonb, jsonb, jsonb, jsonb, text, text, jsonb, integer,
+    chronicle.severity_level, chronicle.event_status, text, text, text, text, text, boolean,
+    text, text, text, uuid, uuid, timestamptz, uuid
+);
 drop function chronicle.changes(jsonb, jsonb);
 drop function chronicle.changed_keys(jsonb, jsonb);
 drop function chronicle.mask_keys(jsonb, text);
-drop function chronicle.refuse_event( chronicle.actor_type, chronicle.action_type, timestamptz, integer, text [], jsonb, bigint, integer );
+drop function chronicle.refuse_event(
+    chronicle.actor_type, chronicle.action_type, timestamptz, integer, text[], jsonb, bigint,
+    integer
+);
 drop function chronicle.check_registered(text, text, boolean, boolean);
-drop function chronicle.similar_names(text, text []);
+drop function chronicle.similar_names(text, text[]);
 drop function chronicle.claim_event_id(uuid, jsonb);
 drop function chronicle.is_event_recorded(uuid);
 drop view chronicle.index_profiles;

@@ -14,7 +14,8 @@ as $$
 $$;
 
 comment on function chronicle.principal() is
-'Who is reading, as far as access goes: the database role of the query. Never what a session merely asserts.';
+'Who is reading, as far as access goes: the database role of the query. Never what a session merely
+asserts.';
 
 revoke execute on function chronicle.principal() from public;
 grant execute on function chronicle.principal() to chronicle_reader, chronicle_admin;
@@ -55,10 +56,10 @@ comment on policy administrators_are_managed on chronicle.administrators is
 revoke all on chronicle.administrators from public;
 grant select on chronicle.administrators to chronicle_reader, chronicle_admin;
 
--- Runs with the caller's rights: the policies of chronicle.administrators show callers their own rows, and
--- chronicle.principal() has to see who they are.
+-- Runs with the caller's rights: the policies of chronicle.administrators show callers their own
+-- rows, and chronicle.principal() has to see who they are.
 create or replace function chronicle.administered_organizations()
-returns text []
+returns text[]
 language sql
 stable
 set search_path = pg_catalog, pg_temp
@@ -69,8 +70,8 @@ as $$
 $$;
 
 comment on function chronicle.administered_organizations() is
-'The organizations whose events the reader may see. Replace it, with the same signature, to answer from
-the application''s own tables of members: take who is asking from chronicle.principal().';
+'The organizations whose events the reader may see. Replace it, with the same signature, to answer
+from the application''s own tables of members: take who is asking from chronicle.principal().';
 
 revoke execute on function chronicle.administered_organizations() from public;
 grant execute on function chronicle.administered_organizations() to chronicle_reader;
@@ -89,7 +90,8 @@ as $$
 $$;
 
 comment on function chronicle.is_super_administrator() is
-'Whether the reader may see system-wide events. Replace it as chronicle.administered_organizations.';
+'Whether the reader may see system-wide events. Replace it as
+chronicle.administered_organizations.';
 
 revoke execute on function chronicle.is_super_administrator() from public;
 grant execute on function chronicle.is_super_administrator() to chronicle_reader;
@@ -110,7 +112,9 @@ revoke execute on function chronicle.is_auditor() from public;
 grant execute on function chronicle.is_auditor() to chronicle_reader;
 
 -- Runs as the owner of the table of administrators. The row and the event that tells of it are one.
-create or replace function chronicle.add_administrator(_principal text, _organization_id text default null)
+create or replace function chronicle.add_administrator(
+    _principal text, _organization_id text default null
+)
 returns void
 language plpgsql
 volatile
@@ -121,7 +125,8 @@ begin
     if nullif(_principal, '') is null or _organization_id = '' then
         raise exception 'a principal is needed, and no empty organization'
             using errcode = 'null_value_not_allowed',
-                hint = 'The principal is a database role. Leave the organization out for a super administrator.';
+                hint = 'The principal is a database role. '
+                    'Leave the organization out for a super administrator.';
     end if;
 
     insert into chronicle.administrators (principal, organization_id)
@@ -137,8 +142,8 @@ end
 $$;
 
 comment on function chronicle.add_administrator(text, text) is
-'Lets a principal read the events of an organization, or system-wide events, and records that. They also
-need to be granted chronicle_reader. Harmless to repeat.
+'Lets a principal read the events of an organization, or system-wide events, and records that. They
+also need to be granted chronicle_reader. Harmless to repeat.
 _principal: a database role. _organization_id: null makes a super administrator.
 Errors: 22004 without a principal.';
 
@@ -180,12 +185,13 @@ Errors: P0002 when they are none.';
 revoke execute on function chronicle.remove_administrator(text, text) from public;
 grant execute on function chronicle.remove_administrator(text, text) to chronicle_admin;
 
--- Row-level security stands on the parent and, with no policy, on every partition: whoever reaches for a
--- partition directly finds nothing. It is forced, so that the owner is subject to it as well.
+-- Row-level security stands on the parent and, with no policy, on every partition: whoever reaches
+-- for a partition directly finds nothing. It is forced, so that the owner is subject to it as well.
 --
--- Every reading policy is for chronicle_reader, and decides by what the querying role is. So the views of
--- the log can belong to chronicle_reader: on every server version they then show a reader the rows that
--- the table would show. A policy for another role would be lost on the way through the view.
+-- Every reading policy is for chronicle_reader, and decides by what the querying role is. So the
+-- views of the log can belong to chronicle_reader: on every server version they then show a reader
+-- the rows that the table would show. A policy for another role would be lost on the way through
+-- the view.
 alter table chronicle.events enable row level security;
 alter table chronicle.events force row level security;
 
@@ -202,7 +208,7 @@ for select to chronicle_reader using ((select chronicle.is_auditor()));
 -- organization and time serves them.
 create policy events_organization_administrator_reads on chronicle.events
 for select to chronicle_reader
-using (organization_id = any((select chronicle.administered_organizations())::text []));
+using (organization_id = any((select chronicle.administered_organizations())::text[]));
 
 create policy events_super_administrator_reads on chronicle.events
 for select to chronicle_reader

@@ -2,8 +2,8 @@
 
 set local role chronicle_owner;
 
--- Undoing everything goes from the last migration to the first, each by itself. The first of them that
--- would lead to the loss of events must refuse, so that nothing is undone by halves.
+-- Undoing everything goes from the last migration to the first, each by itself. The first of them
+-- that would lead to the loss of events must refuse, so that nothing is undone by halves.
 do $guard$
 begin
     perform chronicle.assert_no_events();
@@ -13,11 +13,11 @@ $guard$;
 drop view chronicle.tracked_tables;
 drop view chronicle.table_names;
 drop function chronicle.disable_tracking(regclass);
-drop function chronicle.enable_tracking(regclass, text, name, name [], name []);
+drop function chronicle.enable_tracking(regclass, text, name, name[], name[]);
 drop function chronicle.retire_tracked_table(integer);
 drop function chronicle.confirm_tracking(regclass, integer);
 drop function chronicle.create_capture_function(regclass, integer);
-drop function chronicle.register_tracked_table(regclass, text, name, name [], name []);
+drop function chronicle.register_tracked_table(regclass, text, name, name[], name[]);
 drop function chronicle.check_owner_consents(regclass);
 drop function chronicle.check_owns_table(regclass);
 drop function chronicle.check_trackable(regclass);
@@ -27,8 +27,8 @@ drop function chronicle.tracked_table_id(regclass);
 drop function chronicle.capture_function_body(regclass, chronicle.table_registry);
 drop function chronicle.type_expression(text, regclass);
 drop function chronicle.organization_expression(text, name);
-drop function chronicle.key_expression(text, name []);
-drop function chronicle.row_expression(text, name [], name [], name []);
+drop function chronicle.key_expression(text, name[]);
+drop function chronicle.row_expression(text, name[], name[], name[]);
 drop function chronicle.capture_settings(regclass);
 drop function chronicle.capture_columns(regclass);
 drop table chronicle.table_registry;

@@ -13,20 +13,23 @@ create table chronicle.table_registry (
     table_name name not null,
     resource_type text not null,
     organization_column name,
-    excluded_columns name [] not null,
-    masked_columns name [] not null,
-    captured_columns name [] not null,
-    key_columns name [] not null,
+    excluded_columns name[] not null,
+    masked_columns name[] not null,
+    captured_columns name[] not null,
+    key_columns name[] not null,
     tracked_since timestamptz not null default clock_timestamp(),
     tracked_until timestamptz,
-    constraint table_registry_resource_type_fits_index check (octet_length(resource_type) between 1 and 1000)
+    constraint table_registry_resource_type_fits_index check (
+        octet_length(resource_type) between 1 and 1000
+    )
 );
 
 comment on table chronicle.table_registry is
 'Every table that is or was tracked, and how. Rows stay when tracking ends: events refer to them.
 chronicle.tracked_tables shows how things stand.';
 comment on column chronicle.table_registry.table_id is
-'As in chronicle.events.table_id; the table''s capture function is chronicle_capture.capture_<table_id>.';
+'As in chronicle.events.table_id; the table''s capture function is
+chronicle_capture.capture_<table_id>.';
 comment on column chronicle.table_registry.schema_name is
 'Schema of the table when tracking was last enabled.';
 comment on column chronicle.table_registry.table_name is
@@ -53,16 +56,22 @@ grant select on chronicle.table_registry to chronicle_writer, chronicle_reader, 
 
 -- How each column is compared and rendered, decided once, when the capture function is made.
 --
--- Comparison: "is distinct from" only where equal values are the same bytes. Numeric 1.0 equals 1.00, a
--- float -0 equals 0, an interval of a day equals 24 hours, a text under a nondeterministic collation equals
--- another, and json has no equality at all; all these are compared as images (*<>), which also needs no
--- operator that a user may have made.
+-- Comparison: "is distinct from" only where equal values are the same bytes. Numeric 1.0 equals
+-- 1.00, a float -0 equals 0, an interval of a day equals 24 hours, a text under a nondeterministic
+-- collation equals another, and json has no equality at all; all these are compared as images
+-- (*<>), which also needs no operator that a user may have made.
 --
--- Rendering: a type that a user can define may have a cast to json, and jsonb_build_object would run that
--- cast with the writer's rights. Such values are rendered by the output function of their type.
+-- Rendering: a type that a user can define may have a cast to json, and jsonb_build_object would
+-- run that cast with the writer's rights. Such values are rendered by the output function of their
+-- type.
 create or replace function chronicle.capture_columns(_table regclass)
 returns table (
-    column_name name, place integer, type_name text, comparison text, is_user_type boolean, base_type oid
+    column_name name,
+    place integer,
+    type_name text,
+    comparison text,
+    is_user_type boolean,
+    base_type oid
 )
 language sql
 stable
@@ -98,11 +107,12 @@ as $$
                     t.typtype = 'e'
                     or t.oid = any(
                         array[
-                            'bool', 'int2', 'int4', 'int8', 'oid', 'uuid', 'date', 'time', 'timestamp',
-                            'timestamptz', 'bytea', 'money', 'macaddr', 'name'
+                            'bool', 'int2', 'int4', 'int8', 'oid', 'uuid', 'date', 'time',
+                            'timestamp', 'timestamptz', 'bytea', 'money', 'macaddr', 'name'
                         ]::regtype[]::oid[]
                     )
-                    or t.oid in ('text'::regtype, 'varchar'::regtype) and coalesce(c.collisdeterministic, true)
+                    or t.oid in ('text'::regtype, 'varchar'::regtype)
+                        and coalesce(c.collisdeterministic, true)
                 )
                     then 'old.%1$I is distinct from new.%1$I'
                 else 'row(old.%1$I)::record operator(pg_catalog.*<>) row(new.%1$I)::record'
@@ -119,14 +129,15 @@ as $$
 $$;
 
 comment on function chronicle.capture_columns(regclass) is
-'Private. The columns of a table that can be captured, in their order. comparison: an expression that is true
-when old and new differ. is_user_type: the type is, or is made of, one that is not built in. base_type: what
-lies under domains and arrays.';
+'Private. The columns of a table that can be captured, in their order. comparison: an expression
+that is true when old and new differ. is_user_type: the type is, or is made of, one that is not
+built in. base_type: what lies under domains and arrays.';
 
 revoke execute on function chronicle.capture_columns(regclass) from public;
 grant execute on function chronicle.capture_columns(regclass) to chronicle_writer;
 
--- A SET clause costs a third of a microsecond a call, so a function gets only those its columns need.
+-- A SET clause costs a third of a microsecond a call, so a function gets only those its columns
+-- need.
 create or replace function chronicle.capture_settings(_table regclass)
 returns text
 language sql
@@ -143,8 +154,8 @@ as $$
         (
             E'set datestyle = ''ISO, YMD''\n',
             array[
-                'date', 'timestamp', 'timestamptz', 'daterange', 'tsrange', 'tstzrange', 'datemultirange',
-                'tsmultirange', 'tstzmultirange'
+                'date', 'timestamp', 'timestamptz', 'daterange', 'tsrange', 'tstzrange',
+                'datemultirange', 'tsmultirange', 'tstzmultirange'
             ]
         ),
         (E'set intervalstyle = ''iso_8601''\n', array['interval']),
@@ -159,7 +170,11 @@ as $$
         select from chronicle.capture_columns(_table) as c
         -- What a user's type is made of is not looked into: it may be anything.
         where c.is_user_type or c.base_type::regtype::text = any(
-            array(select n.name::regtype::text from unnest(s.type_names) as n (name) where to_regtype(n.name) is not null)
+            array(
+                select n.name::regtype::text
+                from unnest(s.type_names) as n (name)
+                where to_regtype(n.name) is not null
+            )
         )
     )
 $$;
@@ -172,7 +187,7 @@ grant execute on function chronicle.capture_settings(regclass) to chronicle_writ
 
 -- A function takes a hundred arguments, so fifty columns go into one call.
 create or replace function chronicle.row_expression(
-    _row text, _columns name [], _masked_columns name [], _user_typed_columns name []
+    _row text, _columns name[], _masked_columns name[], _user_typed_columns name[]
 )
 returns text
 language sql
@@ -190,7 +205,8 @@ as $$
                         when c.name = any(_masked_columns)
                             then '%L, case when %s.%I is distinct from null then ''[masked]'' end'
                         when c.name = any(_user_typed_columns)
-                            then '%L, case when %2$s.%3$I is distinct from null then format(''%%s'', %2$s.%3$I) end'
+                            then '%L, case when %2$s.%3$I is distinct from null '
+                                'then format(''%%s'', %2$s.%3$I) end'
                         else '%L, %s.%I'
                     end,
                     c.name, _row, c.name
@@ -203,15 +219,16 @@ as $$
     ) as b
 $$;
 
-comment on function chronicle.row_expression(text, name [], name [], name []) is
+comment on function chronicle.row_expression(text, name[], name[], name[]) is
 'Private. The text of an expression that renders columns of a row as a JSON object.
-_row: old or new. _masked_columns: get "[masked]" in place of a value. _user_typed_columns: are rendered by
-the output function of their type.';
+_row: old or new. _masked_columns: get "[masked]" in place of a value. _user_typed_columns: are
+rendered by the output function of their type.';
 
-revoke execute on function chronicle.row_expression(text, name [], name [], name []) from public;
-grant execute on function chronicle.row_expression(text, name [], name [], name []) to chronicle_writer;
+revoke execute on function chronicle.row_expression(text, name[], name[], name[]) from public;
+grant execute on function chronicle.row_expression(text, name[], name[], name[])
+to chronicle_writer;
 
-create or replace function chronicle.key_expression(_row text, _key_columns name [])
+create or replace function chronicle.key_expression(_row text, _key_columns name[])
 returns text
 language sql
 immutable
@@ -229,12 +246,12 @@ as $$
     end
 $$;
 
-comment on function chronicle.key_expression(text, name []) is
-'Private. The text of an expression that gives a row''s resource_id: the bare value of one key column, or a
-JSON object of several, each as text. _row: old or new.';
+comment on function chronicle.key_expression(text, name[]) is
+'Private. The text of an expression that gives a row''s resource_id: the bare value of one key
+column, or a JSON object of several, each as text. _row: old or new.';
 
-revoke execute on function chronicle.key_expression(text, name []) from public;
-grant execute on function chronicle.key_expression(text, name []) to chronicle_writer;
+revoke execute on function chronicle.key_expression(text, name[]) from public;
+grant execute on function chronicle.key_expression(text, name[]) to chronicle_writer;
 
 create or replace function chronicle.organization_expression(_row text, _column name)
 returns text
@@ -249,8 +266,8 @@ as $$
 $$;
 
 comment on function chronicle.organization_expression(text, name) is
-'Private. The text of an expression that gives a row''s organization_id. _row: old or new. _column: holds it;
-null for none.';
+'Private. The text of an expression that gives a row''s organization_id. _row: old or new. _column:
+holds it; null for none.';
 
 revoke execute on function chronicle.organization_expression(text, name) from public;
 grant execute on function chronicle.organization_expression(text, name) to chronicle_writer;
@@ -263,7 +280,8 @@ set search_path = pg_catalog, pg_temp
 as $$
     select coalesce(
         string_agg(
-            format('pg_typeof(%s.%I) = %L::regtype', _row, c.column_name, c.type_name), ' and ' order by c.place
+            format('pg_typeof(%s.%I) = %L::regtype', _row, c.column_name, c.type_name),
+            ' and ' order by c.place
         ),
         'true'
     )
@@ -272,20 +290,23 @@ as $$
 $$;
 
 comment on function chronicle.type_expression(text, regclass) is
-'Private. The text of an expression that is true while the columns of a row still have the types they have
-now. Columns of users'' types are left out: they are rendered safely whatever they become. _row: old or new.';
+'Private. The text of an expression that is true while the columns of a row still have the types
+they have now. Columns of users'' types are left out: they are rendered safely whatever they become.
+_row: old or new.';
 
 revoke execute on function chronicle.type_expression(text, regclass) from public;
 grant execute on function chronicle.type_expression(text, regclass) to chronicle_writer;
 
--- Writes the function that captures one table: static SQL, its columns and key compiled in, so that a
--- row costs no look-up in a catalog and no dynamic statement. The exception block surrounds rendering
--- alone; it holds no write, so it takes no transaction id.
+-- Writes the function that captures one table: static SQL, its columns and key compiled in, so that
+-- a row costs no look-up in a catalog and no dynamic statement. The exception block surrounds
+-- rendering alone; it holds no write, so it takes no transaction id.
 --
--- The types of the columns are asked for at each row, which costs a few hundredths of a microsecond each:
--- a column that was given another type since might be compared wrongly, and a cast that its owner made
--- would run with the writer's rights.
-create or replace function chronicle.capture_function_body(_table regclass, _options chronicle.table_registry)
+-- The types of the columns are asked for at each row, which costs a few hundredths of a microsecond
+-- each: a column that was given another type since might be compared wrongly, and a cast that its
+-- owner made would run with the writer's rights.
+create or replace function chronicle.capture_function_body(
+    _table regclass, _options chronicle.table_registry
+)
 returns text
 language plpgsql
 stable
@@ -297,7 +318,8 @@ declare
     );
     -- The text form of the row shows every column.
     v_shows_rows constant text := case
-        when cardinality(_options.masked_columns || _options.excluded_columns) = 0 then 'true' else 'false'
+        when cardinality(_options.masked_columns || _options.excluded_columns) = 0 then 'true'
+        else 'false'
     end;
     v_update text;
     v_changed text;
@@ -313,13 +335,18 @@ begin
                 '            end if;\n',
                 c.comparison,
                 c.column_name,
-                chronicle.row_expression('old', array[c.column_name], _options.masked_columns, v_user_typed),
-                chronicle.row_expression('new', array[c.column_name], _options.masked_columns, v_user_typed)
+                chronicle.row_expression(
+                    'old', array[c.column_name], _options.masked_columns, v_user_typed
+                ),
+                chronicle.row_expression(
+                    'new', array[c.column_name], _options.masked_columns, v_user_typed
+                )
             ),
             '' order by c.place
         ) filter (where c.column_name = any(_options.captured_columns)),
-        string_agg(format('case when %s then %L end', c.comparison, c.column_name), ', ' order by c.place)
-            filter (where c.column_name = any(_options.captured_columns)),
+        string_agg(
+            format('case when %s then %L end', c.comparison, c.column_name), ', ' order by c.place
+        ) filter (where c.column_name = any(_options.captured_columns)),
         string_agg(c.comparison, ' or ' order by c.place)
             filter (where c.column_name = any(_options.excluded_columns))
     into v_update, v_changed, v_excluded
@@ -337,11 +364,13 @@ declare
     v_error text;
     v_context chronicle.event_context;
 begin
-    -- The apply worker of logical replication brings rows whose events are replicated, or not wanted.
-    -- Any other session in replica mode is an administrator at work, and is recorded.
-    -- Two conditions, because one with a query in it would start that query for every row.
+    -- The apply worker of logical replication brings rows whose events are replicated, or not
+    -- wanted. Any other session in replica mode is an administrator at work, and is recorded. Two
+    -- conditions, because one with a query in it would start that query for every row.
     if current_setting('session_replication_role') = 'replica' then
-        if exists (select from pg_catalog.pg_stat_subscription as s where s.pid = pg_backend_pid()) then
+        if exists (
+            select from pg_catalog.pg_stat_subscription as s where s.pid = pg_backend_pid()
+        ) then
             return null;
         end if;
     end if;
@@ -381,13 +410,17 @@ begin
             end if;
         end if;
     exception
-    -- The write goes on. Its event says what is wrong, and holds the row in its text form unless that
-    -- would show what is not to be recorded.
+    -- The write goes on. Its event says what is wrong, and holds the row in its text form unless
+    -- that would show what is not to be recorded.
     when undefined_column or undefined_function or undefined_object or datatype_mismatch then
         v_error := sqlstate || ': the table has changed since it was tracked: ' || sqlerrm;
         v_changed := null;
-        v_before := case when %12$s and tg_op <> 'INSERT' then jsonb_build_object('row', format('%%s', old)) end;
-        v_after := case when %12$s and tg_op <> 'DELETE' then jsonb_build_object('row', format('%%s', new)) end;
+        v_before := case
+            when %12$s and tg_op <> 'INSERT' then jsonb_build_object('row', format('%%s', old))
+        end;
+        v_after := case
+            when %12$s and tg_op <> 'DELETE' then jsonb_build_object('row', format('%%s', new))
+        end;
     when data_exception or program_limit_exceeded or out_of_memory then
         v_error := sqlstate || ': ' || sqlerrm;
         v_before := null;
@@ -402,7 +435,8 @@ begin
         v_resource_id := 'sha256:' || encode(sha256(convert_to(v_resource_id, 'UTF8')), 'hex');
     end if;
     if octet_length(v_organization_id) > 1000 then
-        v_organization_id := 'sha256:' || encode(sha256(convert_to(v_organization_id, 'UTF8')), 'hex');
+        v_organization_id := 'sha256:'
+            || encode(sha256(convert_to(v_organization_id, 'UTF8')), 'hex');
     end if;
 
     if coalesce(current_setting('chronicle.context', true), '') <> ''
@@ -412,10 +446,11 @@ begin
     end if;
 
     insert into chronicle.events (
-        organization_id, actor_type, actor_id, actor_role, impersonator_id, is_ai_action, context_state,
-        origin, action_type, action, reason, resource_type, resource_id, related_resources, table_id,
-        details_before, details_after, changed_columns, payload_error, ai_operation_id, session_id,
-        request_id, trace_id, operation_id, ip_address, user_agent, client_info
+        organization_id, actor_type, actor_id, actor_role, impersonator_id, is_ai_action,
+        context_state, origin, action_type, action, reason, resource_type, resource_id,
+        related_resources, table_id, details_before, details_after, changed_columns, payload_error,
+        ai_operation_id, session_id, request_id, trace_id, operation_id, ip_address, user_agent,
+        client_info
     ) values (
         coalesce(v_organization_id, v_context.organization_id),
         coalesce(
@@ -431,8 +466,17 @@ begin
         coalesce(v_context.actor_type = 'ai', false) or v_context.ai_operation_id is not null,
         coalesce(v_context.context_state, 'absent'),
         'captured',
-        case tg_op when 'INSERT' then 'create' when 'UPDATE' then 'update' else 'delete' end::chronicle.action_type,
-        case tg_op when 'INSERT' then %14$L when 'UPDATE' then %15$L when 'DELETE' then %16$L else %17$L end,
+        case tg_op
+            when 'INSERT' then 'create'
+            when 'UPDATE' then 'update'
+            else 'delete'
+        end::chronicle.action_type,
+        case tg_op
+            when 'INSERT' then %14$L
+            when 'UPDATE' then %15$L
+            when 'DELETE' then %16$L
+            else %17$L
+        end,
         v_context.reason,
         %11$L,
         v_resource_id,
@@ -454,37 +498,43 @@ begin
     return null;
 end
 $body$,
-        chronicle.key_expression('old', _options.key_columns),                                          -- 1
-        chronicle.organization_expression('old', _options.organization_column),                         -- 2
-        chronicle.type_expression('old', _table),                                                       -- 3
-        chronicle.row_expression('old', _options.captured_columns, _options.masked_columns, v_user_typed),
-        chronicle.key_expression('new', _options.key_columns),                                          -- 5
-        chronicle.organization_expression('new', _options.organization_column),                         -- 6
-        chronicle.type_expression('new', _table),                                                       -- 7
-        chronicle.row_expression('new', _options.captured_columns, _options.masked_columns, v_user_typed),
-        v_update,                                                                                       -- 9
-        coalesce(v_excluded, 'false'),                                                                  -- 10
-        _options.resource_type,                                                                         -- 11
-        v_shows_rows,                                                                                   -- 12
-        v_changed,                                                                                      -- 13
-        _options.resource_type || '.create',                                                            -- 14
-        _options.resource_type || '.update',                                                            -- 15
-        _options.resource_type || '.delete',                                                            -- 16
-        _options.resource_type || '.truncate',                                                          -- 17
-        _options.table_id                                                                               -- 18
+        chronicle.key_expression('old', _options.key_columns), -- 1
+        chronicle.organization_expression('old', _options.organization_column), -- 2
+        chronicle.type_expression('old', _table), -- 3
+        chronicle.row_expression(
+            'old', _options.captured_columns, _options.masked_columns, v_user_typed
+        ), -- 4
+        chronicle.key_expression('new', _options.key_columns), -- 5
+        chronicle.organization_expression('new', _options.organization_column), -- 6
+        chronicle.type_expression('new', _table), -- 7
+        chronicle.row_expression(
+            'new', _options.captured_columns, _options.masked_columns, v_user_typed
+        ), -- 8
+        v_update, -- 9
+        coalesce(v_excluded, 'false'), -- 10
+        _options.resource_type, -- 11
+        v_shows_rows, -- 12
+        v_changed, -- 13
+        _options.resource_type || '.create', -- 14
+        _options.resource_type || '.update', -- 15
+        _options.resource_type || '.delete', -- 16
+        _options.resource_type || '.truncate', -- 17
+        _options.table_id -- 18
     );
 end
 $$;
 
 comment on function chronicle.capture_function_body(regclass, chronicle.table_registry) is
-'Private. The text of the trigger function that captures a table. _options: its row of the registry.';
+'Private. The text of the trigger function that captures a table. _options: its row of the
+registry.';
 
-revoke execute on function chronicle.capture_function_body(regclass, chronicle.table_registry) from public;
+revoke execute on function chronicle.capture_function_body(regclass, chronicle.table_registry)
+from public;
 grant execute on function chronicle.capture_function_body(regclass, chronicle.table_registry)
 to chronicle_writer;
 
--- The trigger on the table leads to the function, and the function's name to the id: that survives a
--- rename, and dump and restore.
+-- The trigger on the table leads to the function, and the function's name to the id: that survives
+-- a rename, and dump and restore.
 create or replace function chronicle.tracked_table_id(_table regclass)
 returns integer
 language sql
@@ -523,7 +573,8 @@ comment on function chronicle.has_capture_triggers(regclass) is
 'Private. Whether all capture triggers of a table stand and fire always.';
 
 revoke execute on function chronicle.has_capture_triggers(regclass) from public;
-grant execute on function chronicle.has_capture_triggers(regclass) to chronicle_admin, chronicle_reader;
+grant execute on function chronicle.has_capture_triggers(regclass)
+to chronicle_admin, chronicle_reader;
 
 create or replace function chronicle.tracking_options(_options chronicle.table_registry)
 returns jsonb
@@ -566,7 +617,9 @@ begin
     v_kind := case
         when v_class.relnamespace in ('chronicle'::regnamespace, 'chronicle_capture'::regnamespace)
             then 'part of pgchronicle'
-        when v_class.relnamespace in ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
+        when v_class.relnamespace in (
+            'pg_catalog'::regnamespace, 'information_schema'::regnamespace
+        )
             then 'a system catalog'
         when v_class.relkind = 'v' then 'a view'
         when v_class.relkind = 'm' then 'a materialized view'
@@ -585,8 +638,10 @@ begin
                     else 'Ordinary and partitioned tables can be tracked.'
                 end,
                 hint = case
-                    when v_kind in ('a view', 'a materialized view') then 'Track the tables it reads.'
-                    when v_kind = 'an unlogged table' then format('First: alter table %s set logged.', _table)
+                    when v_kind in ('a view', 'a materialized view')
+                        then 'Track the tables it reads.'
+                    when v_kind = 'an unlogged table'
+                        then format('First: alter table %s set logged.', _table)
                     else 'Name an ordinary table.'
                 end;
     end if;
@@ -595,7 +650,8 @@ begin
             using errcode = 'wrong_object_type',
                 detail = 'Its changes belong to the history of the partitioned table.',
                 hint = format(
-                    'Track that one: chronicle.enable_tracking(%L).', pg_partition_root(_table)::regclass::text
+                    'Track that one: chronicle.enable_tracking(%L).',
+                    pg_partition_root(_table)::regclass::text
                 );
     end if;
 end
@@ -603,7 +659,8 @@ $$;
 
 comment on function chronicle.check_trackable(regclass) is
 'Private. Raises what keeps a table from being tracked.
-Errors: 22004 for null; 42P01 for no table; 42809 for something that is no ordinary table of the application.';
+Errors: 22004 for null; 42P01 for no table; 42809 for something that is no ordinary table of the
+application.';
 
 revoke execute on function chronicle.check_trackable(regclass) from public;
 grant execute on function chronicle.check_trackable(regclass) to chronicle_admin;
@@ -636,10 +693,10 @@ comment on function chronicle.check_owns_table(regclass) is
 revoke execute on function chronicle.check_owns_table(regclass) from public;
 grant execute on function chronicle.check_owns_table(regclass) to chronicle_admin;
 
--- The functions with rights of their own can not see who called them: current_user is their owner, and
--- every chronicle_admin may call them. So the caller shows that they act for the table's owner by what only
--- that one can do: chronicle.enable_tracking grants TRIGGER on the table to chronicle_writer, and takes it
--- back before it ends.
+-- The functions with rights of their own can not see who called them: current_user is their owner,
+-- and every chronicle_admin may call them. So the caller shows that they act for the table's owner
+-- by what only that one can do: chronicle.enable_tracking grants TRIGGER on the table to
+-- chronicle_writer, and takes it back before it ends.
 create or replace function chronicle.check_owner_consents(_table regclass)
 returns void
 language plpgsql
@@ -663,20 +720,20 @@ end
 $$;
 
 comment on function chronicle.check_owner_consents(regclass) is
-'Private. Raises 42501 unless chronicle_writer holds TRIGGER on the table, which the owner grants while
-tracking is enabled.';
+'Private. Raises 42501 unless chronicle_writer holds TRIGGER on the table, which the owner grants
+while tracking is enabled.';
 
 revoke execute on function chronicle.check_owner_consents(regclass) from public;
 grant execute on function chronicle.check_owner_consents(regclass) to chronicle_writer;
 
--- Runs as the owner of the registry. It trusts nothing that chronicle.enable_tracking checked before, as
--- every administrator may call it. The row and the event that tells of it are one.
+-- Runs as the owner of the registry. It trusts nothing that chronicle.enable_tracking checked
+-- before, as every administrator may call it. The row and the event that tells of it are one.
 create or replace function chronicle.register_tracked_table(
     _table regclass,
     _resource_type text,
     _organization_column name,
-    _exclude_columns name [],
-    _mask_columns name []
+    _exclude_columns name[],
+    _mask_columns name[]
 )
 returns chronicle.table_registry
 language plpgsql
@@ -716,14 +773,16 @@ begin
             from unnest(v_columns) as c (name)
             cross join chronicle.logging_rules as r
             where c.name ~* ('^' || r.masked_key || '$')
-                and c.name <> all (v_key || coalesce(_exclude_columns, '{}'))
+                and c.name <> all(v_key || coalesce(_exclude_columns, '{}'))
         );
     end if;
     _exclude_columns := coalesce(_exclude_columns, '{}');
 
     select u.name into v_unknown
-    from unnest(_exclude_columns || _mask_columns || array_remove(array[_organization_column], null)) as u (name)
-    where u.name <> all (v_columns)
+    from unnest(
+        _exclude_columns || _mask_columns || array_remove(array[_organization_column], null)
+    ) as u (name)
+    where u.name <> all(v_columns)
     limit 1;
     if found then
         raise exception 'column "%" of table % does not exist', v_unknown, _table
@@ -737,11 +796,12 @@ begin
     if found then
         raise exception 'column "%" is part of the primary key of %', v_unknown, _table
             using errcode = 'invalid_parameter_value',
-                hint = 'The key names the record in the log: it can be neither excluded nor masked.';
+                hint = 'The key names the record in the log: '
+                    'it can be neither excluded nor masked.';
     end if;
 
-    -- A table of the same name as one that is no longer tracked goes on with its history, unless that one
-    -- was renamed and is tracked under its new name.
+    -- A table of the same name as one that is no longer tracked goes on with its history, unless
+    -- that one was renamed and is tracked under its new name.
     v_table_id := coalesce(
         chronicle.tracked_table_id(_table),
         (
@@ -760,13 +820,15 @@ begin
     );
     if v_table_id is null then
         insert into chronicle.table_registry (
-            schema_name, table_name, resource_type, excluded_columns, masked_columns, captured_columns, key_columns
+            schema_name, table_name, resource_type, excluded_columns, masked_columns,
+            captured_columns, key_columns
         )
         values (v_schema_name, v_table_name, 'new', '{}', '{}', '{}', '{}')
         returning table_id into v_table_id;
     else
         select * into v_before
-        from chronicle.table_registry as r where r.table_id = v_table_id and r.tracked_until is null;
+        from chronicle.table_registry as r
+        where r.table_id = v_table_id and r.tracked_until is null;
     end if;
 
     update chronicle.table_registry as r
@@ -780,9 +842,13 @@ begin
         organization_column = _organization_column,
         excluded_columns = _exclude_columns,
         masked_columns = _mask_columns,
-        captured_columns = array(select c.name from unnest(v_columns) as c (name) where c.name <> all (_exclude_columns)),
+        captured_columns = array(
+            select c.name from unnest(v_columns) as c (name) where c.name <> all(_exclude_columns)
+        ),
         key_columns = v_key,
-        tracked_since = case when r.tracked_until is null then r.tracked_since else clock_timestamp() end,
+        tracked_since = case
+            when r.tracked_until is null then r.tracked_since else clock_timestamp()
+        end,
         tracked_until = null
     where r.table_id = v_table_id
     returning r.* into v_options;
@@ -792,8 +858,12 @@ begin
         or not chronicle.has_capture_triggers(_table)
     then
         perform chronicle.log_management_event(
-            case when v_before.table_id is null then 'create' else 'update' end::chronicle.action_type,
-            'chronicle.tracking.' || case when v_before.table_id is null then 'enable' else 'update' end,
+            case
+                when v_before.table_id is null then 'create' else 'update'
+            end::chronicle.action_type,
+            'chronicle.tracking.' || case
+                when v_before.table_id is null then 'enable' else 'update'
+            end,
             'chronicle.tracked_table',
             format('%I.%I', v_schema_name, v_table_name),
             case when v_before.table_id is not null then chronicle.tracking_options(v_before) end,
@@ -804,20 +874,20 @@ begin
 end
 $$;
 
-comment on function chronicle.register_tracked_table(regclass, text, name, name [], name []) is
+comment on function chronicle.register_tracked_table(regclass, text, name, name[], name[]) is
 'Private. Enters a table and its options into the registry, records that, and returns the row.
-Errors: 42501 unless the owner consents; 42703 for an unknown column; 22023 for a key column that is excluded or masked; 42809 and 0A000 as
-chronicle.check_trackable.';
+Errors: 42501 unless the owner consents; 42703 for an unknown column; 22023 for a key column that is
+excluded or masked; 42809 and 0A000 as chronicle.check_trackable.';
 
-revoke execute on function chronicle.register_tracked_table(regclass, text, name, name [], name [])
+revoke execute on function chronicle.register_tracked_table(regclass, text, name, name[], name[])
 from public;
-grant execute on function chronicle.register_tracked_table(regclass, text, name, name [], name [])
+grant execute on function chronicle.register_tracked_table(regclass, text, name, name[], name[])
 to chronicle_admin;
 
--- Runs as the writer, who owns the capture functions and so lends them the right to insert events, and no
--- other. Until chronicle.confirm_tracking, in the same transaction, the table's owner may attach the
--- function to a trigger; afterwards nobody may. It is made only for the table that it is named for: another
--- one's columns would blind it.
+-- Runs as the writer, who owns the capture functions and so lends them the right to insert events,
+-- and no other. Until chronicle.confirm_tracking, in the same transaction, the table's owner may
+-- attach the function to a trigger; afterwards nobody may. It is made only for the table that it is
+-- named for: another one's columns would blind it.
 create or replace function chronicle.create_capture_function(_table regclass, _table_id integer)
 returns void
 language plpgsql
@@ -844,7 +914,9 @@ begin
             using errcode = 'object_not_in_prerequisite_state',
                 hint = 'Call chronicle.enable_tracking, not what it calls.';
     end if;
-    select pg_get_userbyid(c.relowner) into strict v_owner from pg_catalog.pg_class as c where c.oid = _table;
+    select pg_get_userbyid(c.relowner) into strict v_owner
+    from pg_catalog.pg_class as c
+    where c.oid = _table;
 
     -- Whoever replaces a function must be able to execute it, its owner too.
     if to_regprocedure(v_name) is not null then
@@ -853,11 +925,17 @@ begin
     execute format(
         E'create or replace function %s\nreturns trigger\nlanguage plpgsql\nsecurity definer\n'
         'set search_path = pg_catalog, pg_temp\n%sas %L',
-        v_name, chronicle.capture_settings(_table), chronicle.capture_function_body(_table, v_options)
+        v_name,
+        chronicle.capture_settings(_table),
+        chronicle.capture_function_body(_table, v_options)
     );
     execute format(
-        'comment on function %s is %L', v_name,
-        format('Captures %I.%I. Generated by chronicle.enable_tracking.', v_options.schema_name, v_options.table_name)
+        'comment on function %s is %L',
+        v_name,
+        format(
+            'Captures %I.%I. Generated by chronicle.enable_tracking.',
+            v_options.schema_name, v_options.table_name
+        )
     );
     execute format('revoke execute on function %s from public', v_name);
     execute format('grant execute on function %s to %I', v_name, v_owner);
@@ -865,8 +943,8 @@ end
 $$;
 
 comment on function chronicle.create_capture_function(regclass, integer) is
-'Private. Makes the trigger function that captures a registered table, executable by the table''s owner until
-chronicle.confirm_tracking.
+'Private. Makes the trigger function that captures a registered table, executable by the table''s
+owner until chronicle.confirm_tracking.
 Errors: 42501 unless the owner consents; 55000 for another table than the registered one.';
 
 revoke execute on function chronicle.create_capture_function(regclass, integer) from public;
@@ -888,10 +966,14 @@ begin
         select quote_ident(pg_get_userbyid(a.grantee))
         from pg_catalog.pg_proc as p
         cross join lateral aclexplode(p.proacl) as a
-        where p.pronamespace = 'chronicle_capture'::regnamespace and p.proname = 'capture_' || _table_id
+        where p.pronamespace = 'chronicle_capture'::regnamespace
+            and p.proname = 'capture_' || _table_id
         group by 1
     loop
-        execute format('revoke execute on function chronicle_capture.capture_%s() from %s', _table_id, v_grantee);
+        execute format(
+            'revoke execute on function chronicle_capture.capture_%s() from %s',
+            _table_id, v_grantee
+        );
     end loop;
 
     if chronicle.tracked_table_id(_table) is distinct from _table_id then
@@ -909,8 +991,9 @@ revoke execute on function chronicle.confirm_tracking(regclass, integer) from pu
 grant execute on function chronicle.confirm_tracking(regclass, integer) to chronicle_admin;
 alter function chronicle.confirm_tracking(regclass, integer) owner to chronicle_writer;
 
--- Runs as the owner of the registry, and of the schema whose function it drops. The drop fails while any
--- trigger uses the function, so it can not end the capture of a table behind its owner's back.
+-- Runs as the owner of the registry, and of the schema whose function it drops. The drop fails
+-- while any trigger uses the function, so it can not end the capture of a table behind its owner's
+-- back.
 create or replace function chronicle.retire_tracked_table(_table_id integer)
 returns void
 language plpgsql
@@ -940,23 +1023,24 @@ end
 $$;
 
 comment on function chronicle.retire_tracked_table(integer) is
-'Private. Drops the capture function of a table whose triggers are gone, and records that tracking ended.';
+'Private. Drops the capture function of a table whose triggers are gone, and records that tracking
+ended.';
 
 revoke execute on function chronicle.retire_tracked_table(integer) from public;
 grant execute on function chronicle.retire_tracked_table(integer) to chronicle_admin;
 
--- Runs as its caller: a trigger on a table is its owner's business. Only what needs the log's own rights
--- (the registry, the capture function, the event) is done by inner functions that have them.
+-- Runs as its caller: a trigger on a table is its owner's business. Only what needs the log's own
+-- rights (the registry, the capture function, the event) is done by inner functions that have them.
 --
--- AFTER triggers fire by name: ! sorts before letters and digits, so that an insert is recorded before
--- what another trigger makes of it. The update trigger compares images before it calls the function, so
--- an update that changes nothing costs next to nothing.
+-- AFTER triggers fire by name: ! sorts before letters and digits, so that an insert is recorded
+-- before what another trigger makes of it. The update trigger compares images before it calls the
+-- function, so an update that changes nothing costs next to nothing.
 create or replace function chronicle.enable_tracking(
     _table regclass,
     _resource_type text default null,
     _organization_column name default null,
-    _exclude_columns name [] default null,
-    _mask_columns name [] default null
+    _exclude_columns name[] default null,
+    _mask_columns name[] default null
 )
 returns void
 language plpgsql
@@ -1005,28 +1089,31 @@ begin
     );
     execute format(
         'alter table %s enable always trigger "!chronicle_row", '
-        'enable always trigger "!chronicle_update", enable always trigger "!chronicle_truncate"', _table
+        'enable always trigger "!chronicle_update", '
+        'enable always trigger "!chronicle_truncate"', _table
     );
     perform chronicle.confirm_tracking(_table, v_after.table_id);
     execute format('revoke trigger on %s from chronicle_writer', _table);
 end
 $$;
 
-comment on function chronicle.enable_tracking(regclass, text, name, name [], name []) is
-'From now on, every committed insert, update, delete and truncate of a table is an event in its transaction.
-Called again with other options it changes them; with the same ones it does nothing. That tracking began or
-changed is an event. The caller must own the table and have chronicle_admin; writers wait for the moment
-that it takes.
+comment on function chronicle.enable_tracking(regclass, text, name, name[], name[]) is
+'From now on, every committed insert, update, delete and truncate of a table is an event in its
+transaction. Called again with other options it changes them; with the same ones it does nothing.
+That tracking began or changed is an event. The caller must own the table and have chronicle_admin;
+writers wait for the moment that it takes.
 _resource_type: of its events; by default the table''s name, with its schema unless that is public.
 _organization_column: holds organization_id; by default it comes from the context.
-_exclude_columns: not recorded. _mask_columns: recorded as "[masked]"; by default those whose names are in
-the setting masked_keys, and {} for none.
-Without a primary key rows are recorded with resource_id null. A truncate is one event, without the rows.
-Errors: 42809 for what is no ordinary table; 42501 for somebody else''s table; 42703 for an unknown column;
-22023 for a key column that is excluded or masked.';
+_exclude_columns: not recorded. _mask_columns: recorded as "[masked]"; by default those whose names
+are in the setting masked_keys, and {} for none.
+Without a primary key rows are recorded with resource_id null. A truncate is one event, without the
+rows.
+Errors: 42809 for what is no ordinary table; 42501 for somebody else''s table; 42703 for an unknown
+column; 22023 for a key column that is excluded or masked.';
 
-revoke execute on function chronicle.enable_tracking(regclass, text, name, name [], name []) from public;
-grant execute on function chronicle.enable_tracking(regclass, text, name, name [], name [])
+revoke execute on function chronicle.enable_tracking(regclass, text, name, name[], name[])
+from public;
+grant execute on function chronicle.enable_tracking(regclass, text, name, name[], name[])
 to chronicle_admin;
 
 -- Runs as its caller, as chronicle.enable_tracking does.
@@ -1054,14 +1141,15 @@ end
 $$;
 
 comment on function chronicle.disable_tracking(regclass) is
-'Ends the capture of a table, which is an event. What was recorded stays. Writers wait for the moment that it
-takes. The caller must own the table and have chronicle_admin.
+'Ends the capture of a table, which is an event. What was recorded stays. Writers wait for the
+moment that it takes. The caller must own the table and have chronicle_admin.
 Errors: ZC005 for a table that is not tracked; 42501 for somebody else''s table.';
 
 revoke execute on function chronicle.disable_tracking(regclass) from public;
 grant execute on function chronicle.disable_tracking(regclass) to chronicle_admin;
 
--- Names are those of today, found through the triggers; the registry's serve where the table is gone.
+-- Names are those of today, found through the triggers; the registry's serve where the table is
+-- gone.
 create view chronicle.table_names as
 select
     r.table_id,
@@ -1070,10 +1158,16 @@ select
     coalesce(c.relname, r.table_name) as table_name
 from chronicle.table_registry as r
 left join pg_catalog.pg_proc as p
-    on p.pronamespace = (select s.oid from pg_catalog.pg_namespace as s where s.nspname = 'chronicle_capture')
+    on p.pronamespace = (
+        select s.oid
+        from pg_catalog.pg_namespace as s
+        where s.nspname = 'chronicle_capture'
+    )
     and p.proname = 'capture_' || r.table_id
 left join (
-    select g.tgfoid, min(g.tgrelid) as tgrelid
+    select
+        g.tgfoid,
+        min(g.tgrelid) as tgrelid
     from pg_catalog.pg_trigger as g
     where g.tgparentid = 0
     group by g.tgfoid
@@ -1136,11 +1230,12 @@ left join lateral (
         (
             select string_agg(a.attname, ', ' order by a.attnum)
             from pg_catalog.pg_attribute as a
-            where a.attrelid = n.relation
+            where
+                a.attrelid = n.relation
                 and a.attnum > 0
                 and not a.attisdropped
                 and a.attgenerated <> 'v'
-                and a.attname <> all (r.captured_columns || r.excluded_columns)
+                and a.attname <> all(r.captured_columns || r.excluded_columns)
         ) as added_columns,
         (
             select string_agg(k.name, ', ' order by k.place)
@@ -1175,7 +1270,8 @@ comment on column chronicle.tracked_tables.tracked_since is
 comment on column chronicle.tracked_tables.tracked_until is
 'When tracking ended; null while it goes on.';
 comment on column chronicle.tracked_tables.state is
-'tracked, drifted (recorded, but not with every column), broken (not recorded, or not wholly) or ended.';
+'tracked, drifted (recorded, but not with every column), broken (not recorded, or not wholly) or
+ended.';
 comment on column chronicle.tracked_tables.problem is
 'What is wrong and what mends it; null when nothing is.';
 

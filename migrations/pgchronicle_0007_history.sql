@@ -5,8 +5,8 @@ set local role chronicle_owner;
 
 grant create on schema chronicle to chronicle_reader;
 
--- Belongs to chronicle_reader, whom the reading policies are for: so a reader sees through it the rows that
--- the table would show, on version 14 too, which has no security_invoker.
+-- Belongs to chronicle_reader, whom the reading policies are for: so a reader sees through it the
+-- rows that the table would show, on version 14 too, which has no security_invoker.
 create view chronicle.row_changes as
 select
     e.event_id,
@@ -40,8 +40,8 @@ inner join chronicle.table_names as n on n.table_id = e.table_id
 where e.origin = 'captured';
 
 comment on view chronicle.row_changes is
-'Captured events in the classic shape. On updates old_values and new_values hold the columns that changed.
-Order the changes of a record by seq.';
+'Captured events in the classic shape. On updates old_values and new_values hold the columns that
+changed. Order the changes of a record by seq.';
 comment on column chronicle.row_changes.event_id is
 'As in chronicle.events.';
 comment on column chronicle.row_changes.seq is

@@ -1,5 +1,7 @@
 -- Runs as the owner of the table of administrators. The row and the event that tells of it are one.
-create or replace function chronicle.add_administrator(_principal text, _organization_id text default null)
+create or replace function chronicle.add_administrator(
+    _principal text, _organization_id text default null
+)
 returns void
 language plpgsql
 volatile
@@ -10,7 +12,8 @@ begin
     if nullif(_principal, '') is null or _organization_id = '' then
         raise exception 'a principal is needed, and no empty organization'
             using errcode = 'null_value_not_allowed',
-                hint = 'The principal is a database role. Leave the organization out for a super administrator.';
+                hint = 'The principal is a database role. '
+                    'Leave the organization out for a super administrator.';
     end if;
 
     insert into chronicle.administrators (principal, organization_id)

@@ -12,7 +12,8 @@ as $$
 $$;
 
 comment on function chronicle.is_super_administrator() is
-'Whether the reader may see system-wide events. Replace it as chronicle.administered_organizations.';
+'Whether the reader may see system-wide events. Replace it as
+chronicle.administered_organizations.';
 
 revoke execute on function chronicle.is_super_administrator() from public;
 grant execute on function chronicle.is_super_administrator() to chronicle_reader;

@@ -9,8 +9,8 @@ do $roles$
 declare
     v_role text;
     v_roles constant text[] := array[
-        'chronicle_owner', 'chronicle_writer', 'chronicle_sealer', 'chronicle_app', 'chronicle_reader',
-        'chronicle_auditor', 'chronicle_admin'
+        'chronicle_owner', 'chronicle_writer', 'chronicle_sealer', 'chronicle_app',
+        'chronicle_reader', 'chronicle_auditor', 'chronicle_admin'
     ];
     v_is_superuser constant boolean := (
         select r.rolsuper from pg_catalog.pg_roles as r where r.rolname = current_user
@@ -18,7 +18,9 @@ declare
     v_made_here boolean := false;
     v_has_set_option constant boolean := current_setting('server_version_num')::integer >= 160000;
 begin
-    if to_regnamespace('chronicle') is not null or to_regnamespace('chronicle_capture') is not null then
+    if to_regnamespace('chronicle') is not null
+        or to_regnamespace('chronicle_capture') is not null
+    then
         raise exception 'schema "chronicle" or "chronicle_capture" exists already'
             using errcode = 'duplicate_schema',
                 detail = format(
@@ -30,8 +32,9 @@ begin
                     )
                 ),
                 hint = 'Nothing was changed. If it is yours for another purpose, rename it: '
-                    'pgchronicle needs these two names. If it is pgchronicle itself, applied by a '
-                    'run that ended before its mark was written, "pgchronicle doctor" says what to do.';
+                    'pgchronicle needs these two names. '
+                    'If it is pgchronicle itself, applied by a run that ended before its mark was '
+                    'written, "pgchronicle doctor" says what to do.';
     end if;
 
     foreach v_role in array v_roles loop
@@ -54,7 +57,9 @@ begin
             -- statement.
             if v_has_set_option then
                 if not pg_has_role(current_user, 'chronicle_owner', 'SET') then
-                    execute format('grant chronicle_owner to %I with inherit false, set true', current_user);
+                    execute format(
+                        'grant chronicle_owner to %I with inherit false, set true', current_user
+                    );
                 end if;
             elsif not pg_has_role(current_user, 'chronicle_owner', 'MEMBER') then
                 execute format('grant chronicle_owner to %I', current_user);
@@ -62,9 +67,11 @@ begin
         exception when insufficient_privilege then
             raise exception 'role "%" may not administer the role "chronicle_owner"', current_user
                 using errcode = 'insufficient_privilege',
-                    detail = 'Another database of this cluster uses pgchronicle, and the roles are shared.',
+                    detail = 'Another database of this cluster uses pgchronicle, '
+                        'and the roles are shared.',
                     hint = format(
-                        'Install as the role that made them, or let it run: grant chronicle_owner to %I.',
+                        'Install as the role that made them, '
+                        'or let it run: grant chronicle_owner to %I.',
                         current_user
                     );
         end;
@@ -79,7 +86,9 @@ begin
 
     -- Whoever installs may use what they installed. Revoke what the account should not have.
     if v_made_here and not v_is_superuser then
-        execute format('grant chronicle_app, chronicle_admin, chronicle_auditor to %I', current_user);
+        execute format(
+            'grant chronicle_app, chronicle_admin, chronicle_auditor to %I', current_user
+        );
     end if;
 
     if not pg_has_role('chronicle_owner', 'chronicle_writer', 'MEMBER')
@@ -89,8 +98,9 @@ begin
     then
         raise exception 'the roles of pgchronicle exist, but not as pgchronicle makes them'
             using errcode = 'invalid_role_specification',
-                detail = 'chronicle_owner must be a member of chronicle_writer, chronicle_sealer and '
-                    'chronicle_reader, and chronicle_auditor of chronicle_reader.',
+                detail = 'chronicle_owner must be a member of chronicle_writer, '
+                    'chronicle_sealer and chronicle_reader, and chronicle_auditor of '
+                    'chronicle_reader.',
                 hint = 'As an administrator of these roles, grant the missing memberships.';
     end if;
 end

@@ -8,4 +8,5 @@ comment on type chronicle.ai_agent_type is
 create type chronicle.ai_operation_status as enum ('running', 'completed', 'failed', 'cancelled');
 
 comment on type chronicle.ai_operation_status is
-'Where an AI operation stands. It leaves running once, for one of the other three, and stays there.';
+'Where an AI operation stands. It leaves running once, for one of the other three, and stays
+there.';

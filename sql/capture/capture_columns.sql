@@ -10,7 +10,12 @@
 -- type.
 create or replace function chronicle.capture_columns(_table regclass)
 returns table (
-    column_name name, place integer, type_name text, comparison text, is_user_type boolean, base_type oid
+    column_name name,
+    place integer,
+    type_name text,
+    comparison text,
+    is_user_type boolean,
+    base_type oid
 )
 language sql
 stable
@@ -46,11 +51,12 @@ as $$
                     t.typtype = 'e'
                     or t.oid = any(
                         array[
-                            'bool', 'int2', 'int4', 'int8', 'oid', 'uuid', 'date', 'time', 'timestamp',
-                            'timestamptz', 'bytea', 'money', 'macaddr', 'name'
+                            'bool', 'int2', 'int4', 'int8', 'oid', 'uuid', 'date', 'time',
+                            'timestamp', 'timestamptz', 'bytea', 'money', 'macaddr', 'name'
                         ]::regtype[]::oid[]
                     )
-                    or t.oid in ('text'::regtype, 'varchar'::regtype) and coalesce(c.collisdeterministic, true)
+                    or t.oid in ('text'::regtype, 'varchar'::regtype)
+                        and coalesce(c.collisdeterministic, true)
                 )
                     then 'old.%1$I is distinct from new.%1$I'
                 else 'row(old.%1$I)::record operator(pg_catalog.*<>) row(new.%1$I)::record'

@@ -5,7 +5,9 @@
 -- The types of the columns are asked for at each row, which costs a few hundredths of a microsecond
 -- each: a column that was given another type since might be compared wrongly, and a cast that its
 -- owner made would run with the writer's rights.
-create or replace function chronicle.capture_function_body(_table regclass, _options chronicle.table_registry)
+create or replace function chronicle.capture_function_body(
+    _table regclass, _options chronicle.table_registry
+)
 returns text
 language plpgsql
 stable
@@ -17,7 +19,8 @@ declare
     );
     -- The text form of the row shows every column.
     v_shows_rows constant text := case
-        when cardinality(_options.masked_columns || _options.excluded_columns) = 0 then 'true' else 'false'
+        when cardinality(_options.masked_columns || _options.excluded_columns) = 0 then 'true'
+        else 'false'
     end;
     v_update text;
     v_changed text;
@@ -33,13 +36,18 @@ begin
                 '            end if;\n',
                 c.comparison,
                 c.column_name,
-                chronicle.row_expression('old', array[c.column_name], _options.masked_columns, v_user_typed),
-                chronicle.row_expression('new', array[c.column_name], _options.masked_columns, v_user_typed)
+                chronicle.row_expression(
+                    'old', array[c.column_name], _options.masked_columns, v_user_typed
+                ),
+                chronicle.row_expression(
+                    'new', array[c.column_name], _options.masked_columns, v_user_typed
+                )
             ),
             '' order by c.place
         ) filter (where c.column_name = any(_options.captured_columns)),
-        string_agg(format('case when %s then %L end', c.comparison, c.column_name), ', ' order by c.place)
-            filter (where c.column_name = any(_options.captured_columns)),
+        string_agg(
+            format('case when %s then %L end', c.comparison, c.column_name), ', ' order by c.place
+        ) filter (where c.column_name = any(_options.captured_columns)),
         string_agg(c.comparison, ' or ' order by c.place)
             filter (where c.column_name = any(_options.excluded_columns))
     into v_update, v_changed, v_excluded
@@ -61,7 +69,9 @@ begin
     -- wanted. Any other session in replica mode is an administrator at work, and is recorded. Two
     -- conditions, because one with a query in it would start that query for every row.
     if current_setting('session_replication_role') = 'replica' then
-        if exists (select from pg_catalog.pg_stat_subscription as s where s.pid = pg_backend_pid()) then
+        if exists (
+            select from pg_catalog.pg_stat_subscription as s where s.pid = pg_backend_pid()
+        ) then
             return null;
         end if;
     end if;
@@ -106,8 +116,12 @@ begin
     when undefined_column or undefined_function or undefined_object or datatype_mismatch then
         v_error := sqlstate || ': the table has changed since it was tracked: ' || sqlerrm;
         v_changed := null;
-        v_before := case when %12$s and tg_op <> 'INSERT' then jsonb_build_object('row', format('%%s', old)) end;
-        v_after := case when %12$s and tg_op <> 'DELETE' then jsonb_build_object('row', format('%%s', new)) end;
+        v_before := case
+            when %12$s and tg_op <> 'INSERT' then jsonb_build_object('row', format('%%s', old))
+        end;
+        v_after := case
+            when %12$s and tg_op <> 'DELETE' then jsonb_build_object('row', format('%%s', new))
+        end;
     when data_exception or program_limit_exceeded or out_of_memory then
         v_error := sqlstate || ': ' || sqlerrm;
         v_before := null;
@@ -122,7 +136,8 @@ begin
         v_resource_id := 'sha256:' || encode(sha256(convert_to(v_resource_id, 'UTF8')), 'hex');
     end if;
     if octet_length(v_organization_id) > 1000 then
-        v_organization_id := 'sha256:' || encode(sha256(convert_to(v_organization_id, 'UTF8')), 'hex');
+        v_organization_id := 'sha256:'
+            || encode(sha256(convert_to(v_organization_id, 'UTF8')), 'hex');
     end if;
 
     if coalesce(current_setting('chronicle.context', true), '') <> ''
@@ -132,10 +147,11 @@ begin
     end if;
 
     insert into chronicle.events (
-        organization_id, actor_type, actor_id, actor_role, impersonator_id, is_ai_action, context_state,
-        origin, action_type, action, reason, resource_type, resource_id, related_resources, table_id,
-        details_before, details_after, changed_columns, payload_error, ai_operation_id, session_id,
-        request_id, trace_id, operation_id, ip_address, user_agent, client_info
+        organization_id, actor_type, actor_id, actor_role, impersonator_id, is_ai_action,
+        context_state, origin, action_type, action, reason, resource_type, resource_id,
+        related_resources, table_id, details_before, details_after, changed_columns, payload_error,
+        ai_operation_id, session_id, request_id, trace_id, operation_id, ip_address, user_agent,
+        client_info
     ) values (
         coalesce(v_organization_id, v_context.organization_id),
         coalesce(
@@ -151,8 +167,17 @@ begin
         coalesce(v_context.actor_type = 'ai', false) or v_context.ai_operation_id is not null,
         coalesce(v_context.context_state, 'absent'),
         'captured',
-        case tg_op when 'INSERT' then 'create' when 'UPDATE' then 'update' else 'delete' end::chronicle.action_type,
-        case tg_op when 'INSERT' then %14$L when 'UPDATE' then %15$L when 'DELETE' then %16$L else %17$L end,
+        case tg_op
+            when 'INSERT' then 'create'
+            when 'UPDATE' then 'update'
+            else 'delete'
+        end::chronicle.action_type,
+        case tg_op
+            when 'INSERT' then %14$L
+            when 'UPDATE' then %15$L
+            when 'DELETE' then %16$L
+            else %17$L
+        end,
         v_context.reason,
         %11$L,
         v_resource_id,
@@ -174,24 +199,28 @@ begin
     return null;
 end
 $body$,
-        chronicle.key_expression('old', _options.key_columns),                                          -- 1
-        chronicle.organization_expression('old', _options.organization_column),                         -- 2
-        chronicle.type_expression('old', _table),                                                       -- 3
-        chronicle.row_expression('old', _options.captured_columns, _options.masked_columns, v_user_typed),
-        chronicle.key_expression('new', _options.key_columns),                                          -- 5
-        chronicle.organization_expression('new', _options.organization_column),                         -- 6
-        chronicle.type_expression('new', _table),                                                       -- 7
-        chronicle.row_expression('new', _options.captured_columns, _options.masked_columns, v_user_typed),
-        v_update,                                                                                       -- 9
-        coalesce(v_excluded, 'false'),                                                                  -- 10
-        _options.resource_type,                                                                         -- 11
-        v_shows_rows,                                                                                   -- 12
-        v_changed,                                                                                      -- 13
-        _options.resource_type || '.create',                                                            -- 14
-        _options.resource_type || '.update',                                                            -- 15
-        _options.resource_type || '.delete',                                                            -- 16
-        _options.resource_type || '.truncate',                                                          -- 17
-        _options.table_id                                                                               -- 18
+        chronicle.key_expression('old', _options.key_columns), -- 1
+        chronicle.organization_expression('old', _options.organization_column), -- 2
+        chronicle.type_expression('old', _table), -- 3
+        chronicle.row_expression(
+            'old', _options.captured_columns, _options.masked_columns, v_user_typed
+        ), -- 4
+        chronicle.key_expression('new', _options.key_columns), -- 5
+        chronicle.organization_expression('new', _options.organization_column), -- 6
+        chronicle.type_expression('new', _table), -- 7
+        chronicle.row_expression(
+            'new', _options.captured_columns, _options.masked_columns, v_user_typed
+        ), -- 8
+        v_update, -- 9
+        coalesce(v_excluded, 'false'), -- 10
+        _options.resource_type, -- 11
+        v_shows_rows, -- 12
+        v_changed, -- 13
+        _options.resource_type || '.create', -- 14
+        _options.resource_type || '.update', -- 15
+        _options.resource_type || '.delete', -- 16
+        _options.resource_type || '.truncate', -- 17
+        _options.table_id -- 18
     );
 end
 $$;
@@ -200,6 +229,7 @@ comment on function chronicle.capture_function_body(regclass, chronicle.table_re
 'Private. The text of the trigger function that captures a table. _options: its row of the
 registry.';
 
-revoke execute on function chronicle.capture_function_body(regclass, chronicle.table_registry) from public;
+revoke execute on function chronicle.capture_function_body(regclass, chronicle.table_registry)
+from public;
 grant execute on function chronicle.capture_function_body(regclass, chronicle.table_registry)
 to chronicle_writer;

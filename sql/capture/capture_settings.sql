@@ -16,8 +16,8 @@ as $$
         (
             E'set datestyle = ''ISO, YMD''\n',
             array[
-                'date', 'timestamp', 'timestamptz', 'daterange', 'tsrange', 'tstzrange', 'datemultirange',
-                'tsmultirange', 'tstzmultirange'
+                'date', 'timestamp', 'timestamptz', 'daterange', 'tsrange', 'tstzrange',
+                'datemultirange', 'tsmultirange', 'tstzmultirange'
             ]
         ),
         (E'set intervalstyle = ''iso_8601''\n', array['interval']),
@@ -32,7 +32,11 @@ as $$
         select from chronicle.capture_columns(_table) as c
         -- What a user's type is made of is not looked into: it may be anything.
         where c.is_user_type or c.base_type::regtype::text = any(
-            array(select n.name::regtype::text from unnest(s.type_names) as n (name) where to_regtype(n.name) is not null)
+            array(
+                select n.name::regtype::text
+                from unnest(s.type_names) as n (name)
+                where to_regtype(n.name) is not null
+            )
         )
     )
 $$;

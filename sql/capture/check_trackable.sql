@@ -23,7 +23,9 @@ begin
     v_kind := case
         when v_class.relnamespace in ('chronicle'::regnamespace, 'chronicle_capture'::regnamespace)
             then 'part of pgchronicle'
-        when v_class.relnamespace in ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
+        when v_class.relnamespace in (
+            'pg_catalog'::regnamespace, 'information_schema'::regnamespace
+        )
             then 'a system catalog'
         when v_class.relkind = 'v' then 'a view'
         when v_class.relkind = 'm' then 'a materialized view'
@@ -42,8 +44,10 @@ begin
                     else 'Ordinary and partitioned tables can be tracked.'
                 end,
                 hint = case
-                    when v_kind in ('a view', 'a materialized view') then 'Track the tables it reads.'
-                    when v_kind = 'an unlogged table' then format('First: alter table %s set logged.', _table)
+                    when v_kind in ('a view', 'a materialized view')
+                        then 'Track the tables it reads.'
+                    when v_kind = 'an unlogged table'
+                        then format('First: alter table %s set logged.', _table)
                     else 'Name an ordinary table.'
                 end;
     end if;
@@ -52,7 +56,8 @@ begin
             using errcode = 'wrong_object_type',
                 detail = 'Its changes belong to the history of the partitioned table.',
                 hint = format(
-                    'Track that one: chronicle.enable_tracking(%L).', pg_partition_root(_table)::regclass::text
+                    'Track that one: chronicle.enable_tracking(%L).',
+                    pg_partition_root(_table)::regclass::text
                 );
     end if;
 end

@@ -13,10 +13,14 @@ begin
         select quote_ident(pg_get_userbyid(a.grantee))
         from pg_catalog.pg_proc as p
         cross join lateral aclexplode(p.proacl) as a
-        where p.pronamespace = 'chronicle_capture'::regnamespace and p.proname = 'capture_' || _table_id
+        where p.pronamespace = 'chronicle_capture'::regnamespace
+            and p.proname = 'capture_' || _table_id
         group by 1
     loop
-        execute format('revoke execute on function chronicle_capture.capture_%s() from %s', _table_id, v_grantee);
+        execute format(
+            'revoke execute on function chronicle_capture.capture_%s() from %s',
+            _table_id, v_grantee
+        );
     end loop;
 
     if chronicle.tracked_table_id(_table) is distinct from _table_id then

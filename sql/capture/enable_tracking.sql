@@ -58,7 +58,8 @@ begin
     );
     execute format(
         'alter table %s enable always trigger "!chronicle_row", '
-        'enable always trigger "!chronicle_update", enable always trigger "!chronicle_truncate"', _table
+        'enable always trigger "!chronicle_update", '
+        'enable always trigger "!chronicle_truncate"', _table
     );
     perform chronicle.confirm_tracking(_table, v_after.table_id);
     execute format('revoke trigger on %s from chronicle_writer', _table);
@@ -79,6 +80,7 @@ rows.
 Errors: 42809 for what is no ordinary table; 42501 for somebody else''s table; 42703 for an unknown
 column; 22023 for a key column that is excluded or masked.';
 
-revoke execute on function chronicle.enable_tracking(regclass, text, name, name[], name[]) from public;
+revoke execute on function chronicle.enable_tracking(regclass, text, name, name[], name[])
+from public;
 grant execute on function chronicle.enable_tracking(regclass, text, name, name[], name[])
 to chronicle_admin;

@@ -17,4 +17,5 @@ comment on function chronicle.has_capture_triggers(regclass) is
 'Private. Whether all capture triggers of a table stand and fire always.';
 
 revoke execute on function chronicle.has_capture_triggers(regclass) from public;
-grant execute on function chronicle.has_capture_triggers(regclass) to chronicle_admin, chronicle_reader;
+grant execute on function chronicle.has_capture_triggers(regclass)
+to chronicle_admin, chronicle_reader;

@@ -45,14 +45,16 @@ begin
             from unnest(v_columns) as c (name)
             cross join chronicle.logging_rules as r
             where c.name ~* ('^' || r.masked_key || '$')
-                and c.name <> all (v_key || coalesce(_exclude_columns, '{}'))
+                and c.name <> all(v_key || coalesce(_exclude_columns, '{}'))
         );
     end if;
     _exclude_columns := coalesce(_exclude_columns, '{}');
 
     select u.name into v_unknown
-    from unnest(_exclude_columns || _mask_columns || array_remove(array[_organization_column], null)) as u (name)
-    where u.name <> all (v_columns)
+    from unnest(
+        _exclude_columns || _mask_columns || array_remove(array[_organization_column], null)
+    ) as u (name)
+    where u.name <> all(v_columns)
     limit 1;
     if found then
         raise exception 'column "%" of table % does not exist', v_unknown, _table
@@ -66,7 +68,8 @@ begin
     if found then
         raise exception 'column "%" is part of the primary key of %', v_unknown, _table
             using errcode = 'invalid_parameter_value',
-                hint = 'The key names the record in the log: it can be neither excluded nor masked.';
+                hint = 'The key names the record in the log: '
+                    'it can be neither excluded nor masked.';
     end if;
 
     -- A table of the same name as one that is no longer tracked goes on with its history, unless
@@ -89,13 +92,15 @@ begin
     );
     if v_table_id is null then
         insert into chronicle.table_registry (
-            schema_name, table_name, resource_type, excluded_columns, masked_columns, captured_columns, key_columns
+            schema_name, table_name, resource_type, excluded_columns, masked_columns,
+            captured_columns, key_columns
         )
         values (v_schema_name, v_table_name, 'new', '{}', '{}', '{}', '{}')
         returning table_id into v_table_id;
     else
         select * into v_before
-        from chronicle.table_registry as r where r.table_id = v_table_id and r.tracked_until is null;
+        from chronicle.table_registry as r
+        where r.table_id = v_table_id and r.tracked_until is null;
     end if;
 
     update chronicle.table_registry as r
@@ -109,9 +114,13 @@ begin
         organization_column = _organization_column,
         excluded_columns = _exclude_columns,
         masked_columns = _mask_columns,
-        captured_columns = array(select c.name from unnest(v_columns) as c (name) where c.name <> all (_exclude_columns)),
+        captured_columns = array(
+            select c.name from unnest(v_columns) as c (name) where c.name <> all(_exclude_columns)
+        ),
         key_columns = v_key,
-        tracked_since = case when r.tracked_until is null then r.tracked_since else clock_timestamp() end,
+        tracked_since = case
+            when r.tracked_until is null then r.tracked_since else clock_timestamp()
+        end,
         tracked_until = null
     where r.table_id = v_table_id
     returning r.* into v_options;
@@ -121,8 +130,12 @@ begin
         or not chronicle.has_capture_triggers(_table)
     then
         perform chronicle.log_management_event(
-            case when v_before.table_id is null then 'create' else 'update' end::chronicle.action_type,
-            'chronicle.tracking.' || case when v_before.table_id is null then 'enable' else 'update' end,
+            case
+                when v_before.table_id is null then 'create' else 'update'
+            end::chronicle.action_type,
+            'chronicle.tracking.' || case
+                when v_before.table_id is null then 'enable' else 'update'
+            end,
             'chronicle.tracked_table',
             format('%I.%I', v_schema_name, v_table_name),
             case when v_before.table_id is not null then chronicle.tracking_options(v_before) end,

@@ -18,7 +18,8 @@ as $$
                         when c.name = any(_masked_columns)
                             then '%L, case when %s.%I is distinct from null then ''[masked]'' end'
                         when c.name = any(_user_typed_columns)
-                            then '%L, case when %2$s.%3$I is distinct from null then format(''%%s'', %2$s.%3$I) end'
+                            then '%L, case when %2$s.%3$I is distinct from null '
+                                'then format(''%%s'', %2$s.%3$I) end'
                         else '%L, %s.%I'
                     end,
                     c.name, _row, c.name
@@ -37,4 +38,5 @@ _row: old or new. _masked_columns: get "[masked]" in place of a value. _user_typ
 rendered by the output function of their type.';
 
 revoke execute on function chronicle.row_expression(text, name[], name[], name[]) from public;
-grant execute on function chronicle.row_expression(text, name[], name[], name[]) to chronicle_writer;
+grant execute on function chronicle.row_expression(text, name[], name[], name[])
+to chronicle_writer;

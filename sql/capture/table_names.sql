@@ -8,10 +8,16 @@ select
     coalesce(c.relname, r.table_name) as table_name
 from chronicle.table_registry as r
 left join pg_catalog.pg_proc as p
-    on p.pronamespace = (select s.oid from pg_catalog.pg_namespace as s where s.nspname = 'chronicle_capture')
+    on p.pronamespace = (
+        select s.oid
+        from pg_catalog.pg_namespace as s
+        where s.nspname = 'chronicle_capture'
+    )
     and p.proname = 'capture_' || r.table_id
 left join (
-    select g.tgfoid, min(g.tgrelid) as tgrelid
+    select
+        g.tgfoid,
+        min(g.tgrelid) as tgrelid
     from pg_catalog.pg_trigger as g
     where g.tgparentid = 0
     group by g.tgfoid

@@ -12,7 +12,9 @@ create table chronicle.table_registry (
     key_columns name[] not null,
     tracked_since timestamptz not null default clock_timestamp(),
     tracked_until timestamptz,
-    constraint table_registry_resource_type_fits_index check (octet_length(resource_type) between 1 and 1000)
+    constraint table_registry_resource_type_fits_index check (
+        octet_length(resource_type) between 1 and 1000
+    )
 );
 
 comment on table chronicle.table_registry is

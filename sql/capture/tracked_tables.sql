@@ -39,11 +39,12 @@ left join lateral (
         (
             select string_agg(a.attname, ', ' order by a.attnum)
             from pg_catalog.pg_attribute as a
-            where a.attrelid = n.relation
+            where
+                a.attrelid = n.relation
                 and a.attnum > 0
                 and not a.attisdropped
                 and a.attgenerated <> 'v'
-                and a.attname <> all (r.captured_columns || r.excluded_columns)
+                and a.attname <> all(r.captured_columns || r.excluded_columns)
         ) as added_columns,
         (
             select string_agg(k.name, ', ' order by k.place)

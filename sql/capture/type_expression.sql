@@ -6,7 +6,8 @@ set search_path = pg_catalog, pg_temp
 as $$
     select coalesce(
         string_agg(
-            format('pg_typeof(%s.%I) = %L::regtype', _row, c.column_name, c.type_name), ' and ' order by c.place
+            format('pg_typeof(%s.%I) = %L::regtype', _row, c.column_name, c.type_name),
+            ' and ' order by c.place
         ),
         'true'
     )

@@ -34,7 +34,10 @@ begin
 
         -- They are indexed, and an index holds no longer entries.
         v_is_malformed := v_is_malformed or coalesce(
-            greatest(octet_length(v_context.actor_id), octet_length(v_context.organization_id)) > 1000, false
+            greatest(
+                octet_length(v_context.actor_id), octet_length(v_context.organization_id)
+            ) > 1000,
+            false
         );
     exception when data_exception or program_limit_exceeded then
         v_is_malformed := true;

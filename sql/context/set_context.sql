@@ -54,7 +54,8 @@ begin
         raise exception '_actor_id or _organization_id has more than 1000 bytes'
             using errcode = 'program_limit_exceeded',
                 detail = 'They are indexed, and an index holds no longer entries.',
-                hint = 'Use a shorter name or its digest here, and put the long one into _client_info.';
+                hint = 'Use a shorter name or its digest here, '
+                    'and put the long one into _client_info.';
     end if;
     v_text := case
         when _client_info is null then v_context
@@ -72,8 +73,8 @@ end
 $$;
 
 comment on function chronicle.set_context(
-    anycompatible, chronicle.actor_type, text, text, anycompatible, text, text, text, text, inet, text,
-    jsonb, text, uuid
+    anycompatible, chronicle.actor_type, text, text, anycompatible, text, text, text, text, inet,
+    text, jsonb, text, uuid
 ) is
 'Says who acts until the transaction ends; replaces what was said before. A rolled back savepoint
 brings the earlier context back, a released one does not. Outside a transaction block it is over at
@@ -82,10 +83,10 @@ or integers, both of one type. What is said is asserted, not verified: any sessi
 Errors: 22023 when _client_info is no object; 54000 above 65536 bytes, or 1000 for the ids.';
 
 revoke execute on function chronicle.set_context(
-    anycompatible, chronicle.actor_type, text, text, anycompatible, text, text, text, text, inet, text,
-    jsonb, text, uuid
+    anycompatible, chronicle.actor_type, text, text, anycompatible, text, text, text, text, inet,
+    text, jsonb, text, uuid
 ) from public;
 grant execute on function chronicle.set_context(
-    anycompatible, chronicle.actor_type, text, text, anycompatible, text, text, text, text, inet, text,
-    jsonb, text, uuid
+    anycompatible, chronicle.actor_type, text, text, anycompatible, text, text, text, text, inet,
+    text, jsonb, text, uuid
 ) to chronicle_app;

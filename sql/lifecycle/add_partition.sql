@@ -11,7 +11,8 @@ declare
     v_grantee text;
 begin
     execute format(
-        'create table chronicle.%I (like chronicle.events including defaults including constraints)',
+        'create table chronicle.%I '
+        '(like chronicle.events including defaults including constraints)',
         _name
     );
     execute format('comment on table chronicle.%I is %L', _name, 'Partition of chronicle.events.');
@@ -21,7 +22,9 @@ begin
         select case a.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(a.grantee)) end
         from pg_catalog.pg_class as c
         cross join lateral aclexplode(c.relacl) as a
-        where c.relnamespace = 'chronicle'::regnamespace and c.relname = _name and a.grantee <> c.relowner
+        where c.relnamespace = 'chronicle'::regnamespace
+            and c.relname = _name
+            and a.grantee <> c.relowner
         group by 1
     loop
         execute format('revoke all on chronicle.%I from %s', _name, v_grantee);

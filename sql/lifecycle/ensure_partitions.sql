@@ -23,7 +23,9 @@ declare
     v_interval constant text := (
         select s.value #>> '{}' from chronicle.settings as s where s.name = 'partition_interval'
     );
-    v_span constant interval := case v_interval when 'quarter' then '3 months' else '1 ' || v_interval end;
+    v_span constant interval := case v_interval
+        when 'quarter' then '3 months' else '1 ' || v_interval
+    end;
     v_present constant timestamptz := date_trunc(v_interval, now());
     v_from timestamptz;
     v_to timestamptz;
@@ -38,7 +40,9 @@ begin
     -- Two callers at once: the second waits, then finds the work done. Writers do not wait.
     lock table chronicle.events in share update exclusive mode;
 
-    select max(substring(pg_get_expr(c.relpartbound, c.oid) from $r$TO \('([^']+)'\)$r$)::timestamptz)
+    select max(
+        substring(pg_get_expr(c.relpartbound, c.oid) from $r$TO \('([^']+)'\)$r$)::timestamptz
+    )
     into v_from
     from pg_catalog.pg_inherits as i
     inner join pg_catalog.pg_class as c on c.oid = i.inhrelid
@@ -62,7 +66,9 @@ begin
     while v_from <= v_present + v_ahead * v_span loop
         v_to := date_trunc(v_interval, v_from) + v_span;
         v_name := chronicle.partition_name(v_interval, v_from);
-        perform chronicle.add_partition(v_name, format('for values from (%L) to (%L)', v_from, v_to));
+        perform chronicle.add_partition(
+            v_name, format('for values from (%L) to (%L)', v_from, v_to)
+        );
         return next v_name::text;
         v_from := v_to;
     end loop;

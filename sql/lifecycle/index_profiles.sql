@@ -23,7 +23,8 @@ from (
         'What happened to a record'
     ),
     (
-        'lean', 'actor_id_occurred_at_idx', 'btree (actor_id, occurred_at) where actor_id is not null',
+        'lean', 'actor_id_occurred_at_idx',
+        'btree (actor_id, occurred_at) where actor_id is not null',
         'What an actor did'
     ),
     (
@@ -44,17 +45,32 @@ from (
         'closed', 'actor_organization', 'btree (actor_id, organization_id, occurred_at)',
         'What an actor did in an organization'
     ),
-    ('closed', 'severity', 'btree (severity, occurred_at) where severity <> ''info''', 'What went wrong'),
-    ('closed', 'status', 'btree (error_code, occurred_at) where status = ''failure''', 'Failures by code'),
+    (
+        'closed', 'severity', 'btree (severity, occurred_at) where severity <> ''info''',
+        'What went wrong'
+    ),
+    (
+        'closed', 'status', 'btree (error_code, occurred_at) where status = ''failure''',
+        'Failures by code'
+    ),
     ('closed', 'ai', 'btree (occurred_at) where is_ai_action', 'What AIs did'),
-    ('closed', 'ai_operation', 'btree (ai_operation_id) where ai_operation_id is not null', 'One AI operation'),
+    (
+        'closed', 'ai_operation', 'btree (ai_operation_id) where ai_operation_id is not null',
+        'One AI operation'
+    ),
     ('closed', 'request', 'btree (request_id) where request_id is not null', 'One request'),
     ('closed', 'session', 'btree (session_id) where session_id is not null', 'One session'),
     ('closed', 'trace', 'btree (trace_id) where trace_id is not null', 'One distributed trace'),
     ('closed', 'operation', 'btree (operation_id) where operation_id is not null', 'One operation'),
     ('closed', 'action_meta', 'gin (action_meta jsonb_path_ops)', 'Search in the metadata'),
-    ('closed', 'details_before', 'gin (details_before jsonb_path_ops)', 'Search in the state before'),
-    ('closed', 'details_after', 'gin (details_after jsonb_path_ops)', 'Search in the state after')
+    (
+        'closed', 'details_before', 'gin (details_before jsonb_path_ops)',
+        'Search in the state before'
+    ),
+    (
+        'closed', 'details_after', 'gin (details_after jsonb_path_ops)',
+        'Search in the state after'
+    )
 ) as p (profile, index_name, definition, purpose);
 
 comment on view chronicle.index_profiles is

@@ -17,7 +17,8 @@ begin
         raise exception 'the log holds events, and this would destroy them'
             using errcode = 'ZC004',
                 detail = 'Nothing was undone.',
-                hint = 'Keep what you need elsewhere first. To remove pgchronicle with its log, on purpose: '
+                hint = 'Keep what you need elsewhere first. '
+                    'To remove pgchronicle with its log, on purpose: '
                     'stop tracking every table, then, as chronicle_owner, '
                     'drop schema chronicle_capture, chronicle cascade.';
     end if;

@@ -7,8 +7,12 @@ as $$
     select coalesce(
         jsonb_object_agg(
             k.key,
-            case when _before ? k.key then jsonb_build_object('old', _before -> k.key) else '{}' end
-            || case when _after ? k.key then jsonb_build_object('new', _after -> k.key) else '{}' end
+            case
+                when _before ? k.key then jsonb_build_object('old', _before -> k.key) else '{}'
+            end
+            || case
+                when _after ? k.key then jsonb_build_object('new', _after -> k.key) else '{}'
+            end
         ),
         '{}'
     )

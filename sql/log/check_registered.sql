@@ -22,8 +22,12 @@ begin
                     || 'Register it with chronicle.register_resource_type.';
     end if;
 
-    if _enforce_actions and not exists (select from chronicle.actions as a where a.name = _action) then
-        v_similar := chronicle.similar_names(_action, array(select a.name from chronicle.actions as a));
+    if _enforce_actions
+        and not exists (select from chronicle.actions as a where a.name = _action)
+    then
+        v_similar := chronicle.similar_names(
+            _action, array(select a.name from chronicle.actions as a)
+        );
         raise exception 'the action "%" is not registered', _action
             using errcode = 'ZC002',
                 detail = 'The setting enforce_actions is on.',
@@ -38,4 +42,5 @@ comment on function chronicle.check_registered(text, text, boolean, boolean) is
 enforced.';
 
 revoke execute on function chronicle.check_registered(text, text, boolean, boolean) from public;
-grant execute on function chronicle.check_registered(text, text, boolean, boolean) to chronicle_writer;
+grant execute on function chronicle.check_registered(text, text, boolean, boolean)
+to chronicle_writer;

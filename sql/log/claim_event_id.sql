@@ -23,7 +23,9 @@ begin
         return true;
     end if;
 
-    if v_digest <> (select k.content_digest from chronicle.event_keys as k where k.event_id = _event_id) then
+    if v_digest <> (
+        select k.content_digest from chronicle.event_keys as k where k.event_id = _event_id
+    ) then
         raise exception 'the event id % was used for another event', _event_id
             using errcode = 'ZC001',
                 detail = 'What is recorded under it differs in content, in actor or in context.',

@@ -147,7 +147,8 @@ comment on column chronicle.events.changed_columns is
 comment on column chronicle.events.payload_error is
 'Why the states are missing although the change was recorded: SQLSTATE and message.';
 comment on column chronicle.events.payload_salt is
-'Random; goes into the digest of the payload, so that an erased payload can not be guessed from it.';
+'Random; goes into the digest of the payload, so that an erased payload can not be guessed from
+it.';
 comment on column chronicle.events.ai_metadata is
 'About the AI that took part; a JSON object.';
 comment on column chronicle.events.ai_operation_id is

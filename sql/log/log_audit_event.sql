@@ -89,11 +89,12 @@ begin
 
     v_action := coalesce(_action, _resource_type || '.' || _action_type);
     v_documents := concat(
-        _action_meta, _related_resources, _details_before, _details_after, _ai_metadata, _client_info
+        _action_meta, _related_resources, _details_before, _details_after, _ai_metadata,
+        _client_info
     );
     v_size := octet_length(v_documents) + octet_length(concat(
-        v_action, _action_description, _reason, _actor_role, _impersonator_id, _error_code, _error_message,
-        _session_id, _request_id, _trace_id, _operation_id, _user_agent
+        v_action, _action_description, _reason, _actor_role, _impersonator_id, _error_code,
+        _error_message, _session_id, _request_id, _trace_id, _operation_id, _user_agent
     ));
 
     if _actor_type is null or _action_type is null or coalesce(_resource_type, '') = ''
@@ -132,7 +133,9 @@ begin
     if _details_before is not null and _details_after is not null then
         v_changed_columns := chronicle.changed_keys(_details_before, _details_after);
     end if;
-    if v_documents ~* v_rules.masked_key_start and v_documents ~* ('"' || v_rules.masked_key || '":') then
+    if v_documents ~* v_rules.masked_key_start
+        and v_documents ~* ('"' || v_rules.masked_key || '":')
+    then
         _action_meta := chronicle.mask_keys(_action_meta, v_rules.masked_key);
         _related_resources := chronicle.mask_keys(_related_resources, v_rules.masked_key);
         _details_before := chronicle.mask_keys(_details_before, v_rules.masked_key);
@@ -144,12 +147,13 @@ begin
     if _event_id is not null and not chronicle.claim_event_id(
         _event_id,
         jsonb_build_array(
-            v_organization_id, _actor_type, v_actor_id, _actor_role, _impersonator_id, _is_ai_action,
-            session_user, v_context_state, _action_type, v_action, _action_description, _action_meta,
-            _reason, _resource_type, v_resource_id, _related_resources, _details_before, _details_after,
-            _ai_metadata, _ai_operation_id, _severity, _status, _error_code, _error_message, _duration_ms,
-            _session_id, _request_id, _trace_id, _operation_id, _parent_event_id, _ip_address,
-            _user_agent, _client_info, extract(epoch from _occurred_at)
+            v_organization_id, _actor_type, v_actor_id, _actor_role, _impersonator_id,
+            _is_ai_action, session_user, v_context_state, _action_type, v_action,
+            _action_description, _action_meta, _reason, _resource_type, v_resource_id,
+            _related_resources, _details_before, _details_after, _ai_metadata, _ai_operation_id,
+            _severity, _status, _error_code, _error_message, _duration_ms, _session_id,
+            _request_id, _trace_id, _operation_id, _parent_event_id, _ip_address, _user_agent,
+            _client_info, extract(epoch from _occurred_at)
         )
     )
     then
@@ -158,20 +162,21 @@ begin
 
     insert into chronicle.events (
         event_id, occurred_at, organization_id, actor_type, actor_id, actor_role, impersonator_id,
-        is_ai_action, db_user, context_state, origin, action_type, action, action_description, action_meta,
-        reason, resource_type, resource_id, related_resources, details_before, details_after,
-        changed_columns, ai_metadata, ai_operation_id, severity, status, error_code, error_message,
-        duration_ms, session_id, request_id, trace_id, operation_id, parent_event_id, ip_address,
-        user_agent, client_info
+        is_ai_action, db_user, context_state, origin, action_type, action, action_description,
+        action_meta, reason, resource_type, resource_id, related_resources, details_before,
+        details_after, changed_columns, ai_metadata, ai_operation_id, severity, status, error_code,
+        error_message, duration_ms, session_id, request_id, trace_id, operation_id,
+        parent_event_id, ip_address, user_agent, client_info
     ) values (
-        v_event_id, coalesce(_occurred_at, clock_timestamp()), v_organization_id, _actor_type, v_actor_id,
-        _actor_role, _impersonator_id,
+        v_event_id, coalesce(_occurred_at, clock_timestamp()), v_organization_id, _actor_type,
+        v_actor_id, _actor_role, _impersonator_id,
         coalesce(_is_ai_action, _actor_type = 'ai' or _ai_operation_id is not null), session_user,
-        v_context_state, 'logged', _action_type, v_action, _action_description, _action_meta, _reason,
-        _resource_type, v_resource_id, _related_resources, _details_before, _details_after,
-        v_changed_columns, _ai_metadata, _ai_operation_id, coalesce(_severity, 'info'),
-        coalesce(_status, 'success'), _error_code, _error_message, _duration_ms, _session_id, _request_id,
-        _trace_id, _operation_id, _parent_event_id, _ip_address, _user_agent, _client_info
+        v_context_state, 'logged', _action_type, v_action, _action_description, _action_meta,
+        _reason, _resource_type, v_resource_id, _related_resources, _details_before,
+        _details_after, v_changed_columns, _ai_metadata, _ai_operation_id,
+        coalesce(_severity, 'info'), coalesce(_status, 'success'), _error_code, _error_message,
+        _duration_ms, _session_id, _request_id, _trace_id, _operation_id, _parent_event_id,
+        _ip_address, _user_agent, _client_info
     );
     return v_event_id;
 end

@@ -23,12 +23,16 @@ declare
     v_hint text;
 begin
     if jsonb_typeof(_events) is distinct from 'array' then
-        raise exception '_events must be a JSON array, not %', coalesce(jsonb_typeof(_events), 'null')
+        raise exception '_events must be a JSON array, not %',
+            coalesce(jsonb_typeof(_events), 'null')
             using errcode = 'invalid_parameter_value',
                 hint = 'For one event: jsonb_build_array(event).';
     end if;
 
-    for v_event in select e.event from jsonb_array_elements(_events) with ordinality as e (event, place) order by e.place
+    for v_event in
+        select e.event
+        from jsonb_array_elements(_events) with ordinality as e (event, place)
+        order by e.place
     loop
         v_place := v_place + 1;
         if jsonb_typeof(v_event) <> 'object' then
@@ -36,12 +40,13 @@ begin
                 using errcode = 'invalid_parameter_value';
         end if;
         select k.key into v_unknown from jsonb_object_keys(v_event) as k (key)
-        where k.key <> all (v_fields) limit 1;
+        where k.key <> all(v_fields) limit 1;
         if found then
             raise exception 'it has an unknown field "%"', v_unknown
                 using errcode = 'invalid_parameter_value',
-                    hint = coalesce('Did you mean ' || chronicle.similar_names(v_unknown, v_fields) || '? ', '')
-                        || 'Fields are the arguments of log_audit_event without the underscore.';
+                    hint = coalesce(
+                        'Did you mean ' || chronicle.similar_names(v_unknown, v_fields) || '? ', ''
+                    ) || 'Fields are the arguments of log_audit_event without the underscore.';
         end if;
 
         return next chronicle.log_audit_event(

@@ -24,7 +24,9 @@ begin
             from jsonb_each(_value) as f
         )
         when 'array' then (
-            select coalesce(jsonb_agg(chronicle.mask_keys(e.element, _masked_key) order by e.place), '[]')
+            select coalesce(
+                jsonb_agg(chronicle.mask_keys(e.element, _masked_key) order by e.place), '[]'
+            )
             from jsonb_array_elements(_value) with ordinality as e (element, place)
         )
         else _value

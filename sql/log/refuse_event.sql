@@ -44,11 +44,13 @@ begin
         raise exception '% has % bytes, more than 1000', v_field, v_length
             using errcode = 'program_limit_exceeded',
                 detail = 'It is indexed, and an index holds no longer entries.',
-                hint = 'Use a shorter name or its digest here, and put the long one into _action_meta.';
+                hint = 'Use a shorter name or its digest here, '
+                    'and put the long one into _action_meta.';
     elsif _duration_ms < 0 then
         raise exception '_duration_ms is %, less than 0', _duration_ms
             using errcode = 'invalid_parameter_value',
-                hint = 'A duration is a number of milliseconds. Did the clock go back? Leave it out.';
+                hint = 'A duration is a number of milliseconds. '
+                    'Did the clock go back? Leave it out.';
     elsif not isfinite(_occurred_at) then
         raise exception '_occurred_at is %', _occurred_at
             using errcode = 'invalid_parameter_value',
@@ -56,19 +58,24 @@ begin
     elsif _occurred_at > clock_timestamp() + interval '5 minutes' then
         raise exception '_occurred_at lies in the future: %', _occurred_at
             using errcode = 'invalid_parameter_value',
-                detail = format('The server''s clock says %s; five minutes ahead are allowed.', clock_timestamp()),
+                detail = format(
+                    'The server''s clock says %s; five minutes ahead are allowed.',
+                    clock_timestamp()
+                ),
                 hint = 'Leave it out if the event happens now.';
     elsif _size > _size_limit then
         raise exception 'the event has % bytes, more than %', _size, _size_limit
             using errcode = 'program_limit_exceeded',
-                hint = 'Store the document elsewhere and log where it is and its digest, or raise the '
-                    'setting payload_limit_bytes.';
+                hint = 'Store the document elsewhere and log where it is and its digest, '
+                    'or raise the setting payload_limit_bytes.';
     end if;
 
     select f.key, f.value #>> '{}' into v_field, v_type
     from jsonb_each(_document_types) as f
     where f.value <> 'null'
-        and f.value <> case f.key when '_related_resources' then '"array"' else '"object"' end::jsonb
+        and f.value <> case f.key
+            when '_related_resources' then '"array"' else '"object"'
+        end::jsonb
     order by f.key
     limit 1;
     raise exception '% must be a JSON %, not %',
@@ -83,15 +90,18 @@ end
 $$;
 
 comment on function chronicle.refuse_event(
-    chronicle.actor_type, chronicle.action_type, timestamptz, integer, text[], jsonb, bigint, integer
+    chronicle.actor_type, chronicle.action_type, timestamptz, integer, text[], jsonb, bigint,
+    integer
 ) is
 'Private. Raises what is wrong with an event that chronicle.log_audit_event was given.
 _names: resource type, resource, actor and organization.
 Errors: 22004 for a missing field, 22023 for a wrong one, 54000 for too large an event.';
 
 revoke execute on function chronicle.refuse_event(
-    chronicle.actor_type, chronicle.action_type, timestamptz, integer, text[], jsonb, bigint, integer
+    chronicle.actor_type, chronicle.action_type, timestamptz, integer, text[], jsonb, bigint,
+    integer
 ) from public;
 grant execute on function chronicle.refuse_event(
-    chronicle.actor_type, chronicle.action_type, timestamptz, integer, text[], jsonb, bigint, integer
+    chronicle.actor_type, chronicle.action_type, timestamptz, integer, text[], jsonb, bigint,
+    integer
 ) to chronicle_writer;

@@ -12,7 +12,8 @@ begin
     if _name is null or _name = '' or _description is null then
         raise exception 'a name and a description are needed'
             using errcode = 'null_value_not_allowed',
-                hint = 'Say what it is: chronicle.register_resource_type(''name'', ''description'').';
+                hint = 'Say what it is: '
+                    'chronicle.register_resource_type(''name'', ''description'').';
     end if;
 
     select r.description into v_before from chronicle.resource_types as r where r.name = _name;

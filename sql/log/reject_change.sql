@@ -9,7 +9,8 @@ as $$
 begin
     raise exception '% on %.% is refused', lower(tg_op), tg_table_schema, tg_table_name
         using errcode = 'ZC003',
-            detail = 'The log is append-only: what has been recorded is neither changed nor removed.',
+            detail = 'The log is append-only: '
+                'what has been recorded is neither changed nor removed.',
             hint = 'To correct an event, log another one with _parent_event_id set to its id.';
 end
 $$;

@@ -11,7 +11,9 @@ as $$
         select n.name, count(*) as shared
         from unnest(_names) as n (name)
         cross join lateral generate_series(1, length(n.name) + 2) as i (place)
-        where position(substr('  ' || lower(n.name) || ' ', i.place, 3) in '  ' || lower(_name) || ' ') > 0
+        where position(
+            substr('  ' || lower(n.name) || ' ', i.place, 3) in '  ' || lower(_name) || ' '
+        ) > 0
         group by n.name
         having 2 * count(*) >= least(length(n.name), length(_name)) + 2
         order by count(*) desc, n.name

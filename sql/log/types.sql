@@ -7,7 +7,9 @@ create type chronicle.actor_type as enum (
 comment on type chronicle.actor_type is
 'What kind of actor caused an event.';
 
-create type chronicle.action_type as enum ('create', 'read', 'update', 'delete', 'execute', 'other');
+create type chronicle.action_type as enum (
+    'create', 'read', 'update', 'delete', 'execute', 'other'
+);
 
 comment on type chronicle.action_type is
 'What was done, in one of six kinds; the column action says it in the application''s own words.';

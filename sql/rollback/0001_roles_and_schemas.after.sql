@@ -7,8 +7,8 @@ declare
     v_role text;
 begin
     foreach v_role in array array[
-        'chronicle_admin', 'chronicle_auditor', 'chronicle_reader', 'chronicle_app', 'chronicle_sealer',
-        'chronicle_writer', 'chronicle_owner'
+        'chronicle_admin', 'chronicle_auditor', 'chronicle_reader', 'chronicle_app',
+        'chronicle_sealer', 'chronicle_writer', 'chronicle_owner'
     ] loop
         begin
             execute format('drop role if exists %I', v_role);

@@ -16,7 +16,9 @@ begin
                 substring(k.key from '^(?:[_-]*[^_-]){1,4}'), '[_-]+', '[_-]*', 'g'
             ), '|'
         ) || ')',
-        '[_-]*(?:' || string_agg(distinct regexp_replace(k.key, '[_-]+', '[_-]*', 'g'), '|') || ')[_-]*'
+        '[_-]*(?:' || string_agg(
+            distinct regexp_replace(k.key, '[_-]+', '[_-]*', 'g'), '|'
+        ) || ')[_-]*'
     into v_start, v_key
     from (
         select regexp_replace(

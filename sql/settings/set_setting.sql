@@ -13,8 +13,9 @@ begin
     if not found then
         raise exception 'there is no setting "%"', coalesce(_name, 'null')
             using errcode = 'invalid_parameter_value',
-                hint = 'Settings are: '
-                    || (select string_agg(s.name, ', ' order by s.name) from chronicle.settings as s) || '.';
+                hint = 'Settings are: ' || (
+                    select string_agg(s.name, ', ' order by s.name) from chronicle.settings as s
+                ) || '.';
     end if;
     if _value is null then
         raise exception 'the setting "%" needs a value', _name

@@ -7,15 +7,20 @@ create table chronicle.settings (
             case name
                 when 'partition_interval' then value in ('"day"', '"week"', '"month"', '"quarter"')
                 when 'partitions_ahead'
-                    then jsonb_typeof(value) = 'number' and value between '1' and '100'
+                    then
+                        jsonb_typeof(value) = 'number'
+                        and value between '1' and '100'
                         and value::text ~ '^[0-9]+$'
                 when 'enforce_resource_types' then jsonb_typeof(value) = 'boolean'
                 when 'enforce_actions' then jsonb_typeof(value) = 'boolean'
                 when 'masked_keys'
-                    then jsonb_typeof(value) = 'array'
+                    then
+                        jsonb_typeof(value) = 'array'
                         and not jsonb_path_exists(value, '$[*] ? (@.type() != "string" || @ == "")')
                 when 'payload_limit_bytes'
-                    then jsonb_typeof(value) = 'number' and value between '1024' and '200000000'
+                    then
+                        jsonb_typeof(value) = 'number'
+                        and value between '1024' and '200000000'
                         and value::text ~ '^[0-9]+$'
             end,
             false
@@ -34,4 +39,5 @@ comment on column chronicle.settings.description is
 'What it does, in a sentence.';
 
 revoke all on chronicle.settings from public;
-grant select on chronicle.settings to chronicle_writer, chronicle_reader, chronicle_app, chronicle_admin;
+grant select on chronicle.settings
+to chronicle_writer, chronicle_reader, chronicle_app, chronicle_admin;
