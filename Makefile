@@ -33,7 +33,7 @@ lint: $(VENV)/.dev ## Check style, types, conventions, and that the migrations a
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pyright
-	$(BIN)/sqlfluff lint --processes 0 sql migrations
+	$(BIN)/sqlfluff lint sql migrations
 	$(BIN)/python tools/baseline.py --check
 	$(BIN)/python -m pytest tests/test_conventions.py
 
@@ -48,7 +48,7 @@ baseline: $(VENV)/.dev ## Write migrations/ from sql/, until the first release.
 	$(BIN)/python tools/baseline.py
 
 bench: $(VENV)/.dev ## Measure what logging and tracking cost.
-	$(BIN)/python -m tests.bench $(ARGS)
+	PYTHONPATH=tests $(BIN)/python -m bench $(ARGS)
 
 clean: ## Remove what make has made.
 	rm -rf $(VENV) .pg dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
