@@ -22,6 +22,8 @@ create table chronicle.settings (
                     then
                         jsonb_typeof(value) = 'array'
                         and not jsonb_path_exists(value, '$[*] ? (@.type() != "string" || @ == "")')
+                        -- Keys are found in JSON text, where these would be escaped.
+                        and position('\' in value::text) = 0
                 when 'payload_limit_bytes'
                     then
                         jsonb_typeof(value) = 'number'
@@ -88,23 +90,24 @@ begin
     -- before the first word and after the last it may have them too. What has a meaning in patterns
     -- is escaped.
     select
-        '"[_-]*(?:' || string_agg(
-            distinct regexp_replace(
-                substring(k.key from '^(?:[_-]*[^_-]){1,4}'), '[_-]+', '[_-]*', 'g'
-            ), '|'
-        ) || ')',
-        '[_-]*(?:' || string_agg(
-            distinct regexp_replace(k.key, '[_-]+', '[_-]*', 'g'), '|'
-        ) || ')[_-]*'
+        '"[_-]*(?:' || string_agg(p.pattern, '|') filter (where p.is_start) || ')',
+        '[_-]*(?:' || string_agg(p.pattern, '|') filter (where not p.is_start) || ')[_-]*'
     into v_start, v_key
     from (
-        select regexp_replace(
-            regexp_replace(e.element, '^[_-]+|[_-]+$', '', 'g'), '[][*+?^$(){}|.\\]', '\\\&', 'g'
-        ) as key
+        select distinct
+            x.is_start,
+            regexp_replace(
+                regexp_replace(x.name, '[][*+?^$(){}|.\\]', '\\\&', 'g'), '[_-]+', '[_-]*', 'g'
+            ) as pattern
         from chronicle.settings as s
         cross join lateral jsonb_array_elements_text(s.value) as e (element)
-        where s.name = 'masked_keys' and e.element ~ '[^_-]'
-    ) as k;
+        cross join lateral btrim(e.element, '_-') as k (name)
+        cross join lateral (
+            values
+            (false, k.name), (true, substring(k.name from '^(?:[_-]*[^_-]){1,4}'))
+        ) as x (is_start, name)
+        where s.name = 'masked_keys' and k.name <> ''
+    ) as p;
 
     delete from chronicle.logging_rules;
     insert into chronicle.logging_rules (

@@ -25,7 +25,7 @@ drop function chronicle.tracking_options(chronicle.table_registry);
 drop function chronicle.has_capture_triggers(regclass);
 drop function chronicle.tracked_table_id(regclass);
 drop function chronicle.capture_function_body(regclass, chronicle.table_registry);
-drop function chronicle.type_expression(text, regclass);
+drop function chronicle.shape_expression(text, regclass);
 drop function chronicle.organization_expression(text, name);
 drop function chronicle.key_expression(text, name[]);
 drop function chronicle.row_expression(text, name[], name[], name[]);

@@ -272,38 +272,58 @@ holds it; null for none.';
 revoke execute on function chronicle.organization_expression(text, name) from public;
 grant execute on function chronicle.organization_expression(text, name) to chronicle_writer;
 
-create or replace function chronicle.type_expression(_row text, _table regclass)
+-- Two tests in one expression. The types: a column that was given another type since might be
+-- compared wrongly, and a cast that its owner made would run with the writer's rights; a user's
+-- type is rendered safely whatever it becomes. The columns: a row compared with one of the columns
+-- known here is equal to it, and the comparison raises 42804 by itself when their numbers differ.
+create or replace function chronicle.shape_expression(_row text, _table regclass)
 returns text
 language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-    select coalesce(
-        string_agg(
-            format('pg_typeof(%s.%I) = %L::regtype', _row, c.column_name, c.type_name),
-            ' and ' order by c.place
-        ),
-        'true'
-    )
-    from chronicle.capture_columns(_table) as c
-    where not c.is_user_type
+    select
+        coalesce(
+            string_agg(
+                format('pg_typeof(%s.%I) = %L::regtype', _row, a.attname, a.type_name),
+                ' and ' order by a.attnum
+            ) filter (where not c.is_user_type) || ' and ',
+            ''
+        )
+        || format(
+            '%s::record operator(pg_catalog.*=) row(%s)::record',
+            _row,
+            string_agg(
+                case
+                    -- A row that a trigger is given holds no value for it.
+                    when a.attgenerated = 'v' then 'null::' || a.type_name
+                    else format('%s.%I', _row, a.attname)
+                end,
+                ', ' order by a.attnum
+            )
+        )
+    from (
+        select t.attname, t.attnum, t.attgenerated, t.atttypid::regtype::text as type_name
+        from pg_catalog.pg_attribute as t
+        where t.attrelid = _table and t.attnum > 0 and not t.attisdropped
+    ) as a
+    left join chronicle.capture_columns(_table) as c on c.column_name = a.attname
 $$;
 
-comment on function chronicle.type_expression(text, regclass) is
-'Private. The text of an expression that is true while the columns of a row still have the types
-they have now. Columns of users'' types are left out: they are rendered safely whatever they become.
-_row: old or new.';
+comment on function chronicle.shape_expression(text, regclass) is
+'Private. The text of an expression that is true while the columns of a row, and their types, are
+those of the table now; otherwise it is false, or raises 42804 or 42703. _row: old or new.';
 
-revoke execute on function chronicle.type_expression(text, regclass) from public;
-grant execute on function chronicle.type_expression(text, regclass) to chronicle_writer;
+revoke execute on function chronicle.shape_expression(text, regclass) from public;
+grant execute on function chronicle.shape_expression(text, regclass) to chronicle_writer;
 
 -- Writes the function that captures one table: static SQL, its columns and key compiled in, so that
 -- a row costs no look-up in a catalog and no dynamic statement. The exception block surrounds
 -- rendering alone; it holds no write, so it takes no transaction id.
 --
--- The types of the columns are asked for at each row, which costs a few hundredths of a microsecond
--- each: a column that was given another type since might be compared wrongly, and a cast that its
--- owner made would run with the writer's rights.
+-- Each row is first asked whether it still has the shape that the function knows, which costs a
+-- microsecond for a dozen columns: nothing must be lost, compared wrongly or rendered with a foreign
+-- cast when the table has changed since.
 create or replace function chronicle.capture_function_body(
     _table regclass, _options chronicle.table_registry
 )
@@ -323,7 +343,6 @@ declare
     end;
     v_update text;
     v_changed text;
-    v_excluded text;
 begin
     select
         string_agg(
@@ -346,10 +365,8 @@ begin
         ) filter (where c.column_name = any(_options.captured_columns)),
         string_agg(
             format('case when %s then %L end', c.comparison, c.column_name), ', ' order by c.place
-        ) filter (where c.column_name = any(_options.captured_columns)),
-        string_agg(c.comparison, ' or ' order by c.place)
-            filter (where c.column_name = any(_options.excluded_columns))
-    into v_update, v_changed, v_excluded
+        ) filter (where c.column_name = any(_options.captured_columns))
+    into v_update, v_changed
     from chronicle.capture_columns(_table) as c;
 
     return format(
@@ -380,14 +397,14 @@ begin
             v_resource_id := %1$s;
             v_organization_id := %2$s;
             if not (%3$s) then
-                raise exception 'a column has another type' using errcode = 'datatype_mismatch';
+                raise exception 'a column has another type or was added' using errcode = 'datatype_mismatch';
             end if;
             v_before := %4$s;
         elsif tg_op in ('INSERT', 'UPDATE') then
             v_resource_id := %5$s;
             v_organization_id := %6$s;
             if not (%7$s) then
-                raise exception 'a column has another type' using errcode = 'datatype_mismatch';
+                raise exception 'a column has another type or was added' using errcode = 'datatype_mismatch';
             end if;
         end if;
 
@@ -397,15 +414,13 @@ begin
             v_before := '{}';
             v_after := '{}';
             v_changed := '{}';
-%9$s            if v_changed = '{}' then
-                if %10$s then
-                    return null;
-                end if;
-                raise exception 'a column was added' using errcode = 'datatype_mismatch';
+%9$s            -- Only columns that are not recorded have changed.
+            if v_changed = '{}' then
+                return null;
             end if;
             if v_resource_id <> %1$s then
                 v_related := jsonb_build_array(jsonb_build_object(
-                    'relation', 'previous_key', 'resource_type', %11$L, 'resource_id', %1$s
+                    'relation', 'previous_key', 'resource_type', %10$L, 'resource_id', %1$s
                 ));
             end if;
         end if;
@@ -416,17 +431,17 @@ begin
         v_error := sqlstate || ': the table has changed since it was tracked: ' || sqlerrm;
         v_changed := null;
         v_before := case
-            when %12$s and tg_op <> 'INSERT' then jsonb_build_object('row', format('%%s', old))
+            when %11$s and tg_op <> 'INSERT' then jsonb_build_object('row', format('%%s', old))
         end;
         v_after := case
-            when %12$s and tg_op <> 'DELETE' then jsonb_build_object('row', format('%%s', new))
+            when %11$s and tg_op <> 'DELETE' then jsonb_build_object('row', format('%%s', new))
         end;
     when data_exception or program_limit_exceeded or out_of_memory then
         v_error := sqlstate || ': ' || sqlerrm;
         v_before := null;
         v_after := null;
         if tg_op = 'UPDATE' then
-            v_changed := array_remove(array[%13$s]::text[], null);
+            v_changed := array_remove(array[%12$s]::text[], null);
         end if;
     end;
 
@@ -472,16 +487,16 @@ begin
             else 'delete'
         end::chronicle.action_type,
         case tg_op
-            when 'INSERT' then %14$L
-            when 'UPDATE' then %15$L
-            when 'DELETE' then %16$L
-            else %17$L
+            when 'INSERT' then %13$L
+            when 'UPDATE' then %14$L
+            when 'DELETE' then %15$L
+            else %16$L
         end,
         v_context.reason,
-        %11$L,
+        %10$L,
         v_resource_id,
         v_related,
-        %18$s,
+        %17$s,
         v_before,
         v_after,
         v_changed,
@@ -500,26 +515,25 @@ end
 $body$,
         chronicle.key_expression('old', _options.key_columns), -- 1
         chronicle.organization_expression('old', _options.organization_column), -- 2
-        chronicle.type_expression('old', _table), -- 3
+        chronicle.shape_expression('old', _table), -- 3
         chronicle.row_expression(
             'old', _options.captured_columns, _options.masked_columns, v_user_typed
         ), -- 4
         chronicle.key_expression('new', _options.key_columns), -- 5
         chronicle.organization_expression('new', _options.organization_column), -- 6
-        chronicle.type_expression('new', _table), -- 7
+        chronicle.shape_expression('new', _table), -- 7
         chronicle.row_expression(
             'new', _options.captured_columns, _options.masked_columns, v_user_typed
         ), -- 8
         v_update, -- 9
-        coalesce(v_excluded, 'false'), -- 10
-        _options.resource_type, -- 11
-        v_shows_rows, -- 12
-        v_changed, -- 13
-        _options.resource_type || '.create', -- 14
-        _options.resource_type || '.update', -- 15
-        _options.resource_type || '.delete', -- 16
-        _options.resource_type || '.truncate', -- 17
-        _options.table_id -- 18
+        _options.resource_type, -- 10
+        v_shows_rows, -- 11
+        v_changed, -- 12
+        _options.resource_type || '.create', -- 13
+        _options.resource_type || '.update', -- 14
+        _options.resource_type || '.delete', -- 15
+        _options.resource_type || '.truncate', -- 16
+        _options.table_id -- 17
     );
 end
 $$;

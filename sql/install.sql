@@ -87,7 +87,7 @@ grant create on schema chronicle to chronicle_writer;
 \ir capture/row_expression.sql
 \ir capture/key_expression.sql
 \ir capture/organization_expression.sql
-\ir capture/type_expression.sql
+\ir capture/shape_expression.sql
 \ir capture/capture_function_body.sql
 \ir capture/tracked_table_id.sql
 \ir capture/has_capture_triggers.sql
