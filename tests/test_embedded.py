@@ -395,21 +395,41 @@ def test_user_without_a_name_is_told_what_to_do() -> None:
     in_a_child(start, uid=NAMELESS)
 
 
-@root_only
-def test_binaries_below_a_closed_directory_are_run_without_opening_it(tmp_path: Path) -> None:
-    bindir = find_bindir()
+@pytest.fixture
+def closed_bindir(tmp_path: Path) -> Path:
+    """A whole installation below a directory that only its owner may enter."""
+    installation = find_bindir().parent
+    package = installation.parent
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
-    installation = closed / bindir.parent.parent.name / bindir.parent.name
-    shutil.copytree(bindir.parent, installation, symlinks=True)
-    libraries = bindir.parent.parent.parent / f"{bindir.parent.parent.name}.libs"
+    shutil.copytree(installation, closed / package.name / installation.name, symlinks=True)
+    libraries = package.parent / f"{package.name}.libs"
     if libraries.exists():
         shutil.copytree(libraries, closed / libraries.name)
-    with Server(installation / "bin") as running:
+    return closed / package.name / installation.name / "bin"
+
+
+@root_only
+def test_binaries_below_a_closed_directory_are_run_without_opening_it(
+    closed_bindir: Path, tmp_path: Path
+) -> None:
+    with Server(closed_bindir) as running:
         assert ask(running, "select 1") == 1
         home = Path(running.host).parent
-    assert closed.stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "closed").stat().st_mode & 0o777 == 0o700
     assert not home.exists()
+
+
+@root_only
+def test_copy_of_the_binaries_is_left_alone_while_they_run(closed_bindir: Path, room: Path) -> None:
+    datadir = room / "cluster"
+    Server(closed_bindir, datadir=datadir, detached=True).start()
+    copies = {path: path.stat().st_ino for path in datadir.glob("programs/**/bin/postgres")}
+    assert copies
+    found = Server(closed_bindir, datadir=datadir, detached=True).start()
+    assert {path: path.stat().st_ino for path in copies} == copies
+    found.stop()
+    assert not (datadir / "data" / "postmaster.pid").exists()
 
 
 @root_only

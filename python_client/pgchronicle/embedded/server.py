@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -151,9 +151,9 @@ class Server:
         self._account = server_account()
         self._starter = os.getpid()
         try:
-            self._open_home(bindir)
+            self._open_home(copied=binaries.needs_copy(bindir, self._account))
             if not self._find_running():
-                self._start_new()
+                self._start_new(bindir)
         except BaseException:
             self._abandon()
             raise
@@ -164,13 +164,12 @@ class Server:
         return self
 
     def stop(self) -> None:
-        """Stops the server, and removes a cluster that was not to stay. Stopping twice does
-        nothing."""
+        """Stops the server and removes a cluster that was not to stay. Twice does no harm."""
         if self._socket is None or os.getpid() != self._starter:
             return
         atexit.unregister(self.stop)
         if self._process is None:
-            self._run("pg_ctl", "-D", str(self._data), "-m", "fast", "-w", "stop")
+            self._stop_found(signal.SIGINT)
         self._abandon()
 
     @property
@@ -188,11 +187,9 @@ class Server:
         assert self._home is not None  # noqa: S101  set before anything asks
         return self._home / homes.DATA
 
-    def _open_home(self, bindir: Path) -> None:
-        """Gets hold of the directory and sees to it that the programs can be run."""
-        copied = binaries.needs_copy(bindir, self._account)
+    def _open_home(self, *, copied: bool) -> None:
+        """Makes the directory, fit for a copy of the programs, and gets hold of it."""
         if self._datadir is None:
-            self._programs = bindir
             self._sweep()
             self._home = homes.make_throw_away_home(self._account, runs_programs=copied)
         else:
@@ -205,9 +202,6 @@ class Server:
                 detail="Another process has started a server there, or is about to.",
                 hint="Wait until it ends, or choose another directory.",
             )
-        self._programs = (
-            binaries.copy_installation(bindir, self._home / homes.PROGRAMS) if copied else bindir
-        )
 
     def _make_socket_directory(self) -> Path:
         assert self._home is not None  # noqa: S101  set by _open_home
@@ -220,13 +214,11 @@ class Server:
 
     def _sweep(self) -> None:
         for home in homes.leftovers():
-            if (home / homes.DATA / "postmaster.pid").exists():
-                self._home = home
-                self._run(
-                    "pg_ctl", "-D", str(home / homes.DATA), "-m", "immediate", "stop", check=False
-                )
+            self._home = home
+            if self._answers():
+                self._stop_found(signal.SIGQUIT)
             homes.remove(home)
-        self._home = None
+        self._home = self._socket = None
 
     def _release(self) -> None:
         if self._lock is not None:
@@ -250,6 +242,16 @@ class Server:
 
     def _find_running(self) -> bool:
         """Whether a server already runs on the cluster; if so it is ours from now on."""
+        if self._answers() and not self._detached:
+            self._socket = None
+            raise EmbeddedError(
+                f"a server is already running in {self._home}",
+                hint="Use detached=True to find it, or stop it first.",
+            )
+        return self._socket is not None
+
+    def _answers(self) -> bool:
+        """Whether the server answers that the cluster's own file tells of."""
         lines = self._pid_file()
         if len(lines) <= 4:
             return False
@@ -260,19 +262,27 @@ class Server:
             # The file is what is left of a server that was killed.
             self._socket = None
             return False
-        if not self._detached:
-            self._socket = None
-            raise EmbeddedError(
-                f"a server is already running in {self._home}",
-                hint="Use detached=True to find it, or stop it first.",
-            )
         return True
 
-    def _start_new(self) -> None:
+    def _stop_found(self, last_signal: signal.Signals) -> None:
+        """Stops a server that is nobody's child, and returns when it has ended."""
+        pid = int(self._pid_file()[0])
+        # Sent by the server's account, because it is in that account's hands what the file says.
+        self._call(["/bin/sh", "-c", f"kill -{int(last_signal)} {pid}"])
+        deadline = time.monotonic() + _START_S
+        while self._pid_file():
+            if time.monotonic() > deadline:
+                raise EmbeddedError(f"the server does not stop: process {pid}")
+            time.sleep(0.02)
+
+    def _start_new(self, bindir: Path) -> None:
+        assert self._home is not None  # noqa: S101  set by _open_home
+        if binaries.needs_copy(bindir, self._account):
+            bindir = binaries.copy_installation(bindir, self._home / homes.PROGRAMS)
+        self._programs = bindir
         if not (self._data / "PG_VERSION").exists():
             self._make_cluster()
         self._socket = self._make_socket_directory()
-        assert self._home is not None  # noqa: S101  set by _open_home
         log = self._home / homes.LOG
         log.touch(mode=0o600)
         homes.give(log, self._account)
@@ -366,12 +376,17 @@ class Server:
         except psycopg.OperationalError as error:
             raise EmbeddedError("cannot connect to the server", detail=str(error)) from error
 
-    def _run(
-        self, program: str, *arguments: str, check: bool = True, log: Path | None = None
-    ) -> str:
-        """Runs a program of the server's as the server's account and returns what it says."""
-        result = subprocess.run(
-            [self._programs / program, *arguments],
+    def _run(self, program: str, *arguments: str, log: Path | None = None) -> None:
+        """Runs a program of the server's, which says on failure why: itself, or in a log."""
+        result = self._call([self._programs / program, *arguments])
+        if result.returncode != 0:
+            said = _tail(log) if log else result.stdout.strip()
+            raise EmbeddedError(f"{program} failed", detail=said)
+
+    def _call(self, command: Sequence[str | Path]) -> subprocess.CompletedProcess[str]:
+        """Runs a command as the server's account and waits for its end."""
+        return subprocess.run(
+            command,
             check=False,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -385,10 +400,6 @@ class Server:
             group=self._gid,
             extra_groups=None if self._account is None else [],
         )
-        if check and result.returncode != 0:
-            said = _tail(log) if log else result.stdout.strip()
-            raise EmbeddedError(f"{program} failed", detail=said)
-        return result.stdout
 
 
 def _clean_environment() -> dict[str, str]:
