@@ -112,14 +112,27 @@ def test_masking_covers_the_client_info_of_the_context(db: Connection) -> None:
     assert logged(db, read)["client_info"] == {"cookie": "[masked]"}
 
 
-def test_masked_keys_are_a_setting(db: Connection) -> None:
+@pytest.mark.parametrize(
+    ("key", "spelling"),
+    [
+        *(("tax_id", each) for each in ("tax_id", "taxId", "TAX-ID", "_tax_id")),
+        *(("Tax_ID", each) for each in ("tax_id", "taxid")),
+        *(("--tax-id--", each) for each in ("tax_id", "taxid-")),
+        # What means something in a pattern or in JSON is a letter like any other.
+        *((each, each) for each in ("a.b", "abc.d", "x*", "abcd*", "(y", "abc(d", "abc|d", "[z]")),
+        *((each, each) for each in ("a|b", "abc$", "^abc", "a+b", "a{2}", "a?b", "two words")),
+        *((each, each) for each in ("z\\", "abc\\d", 'say "it"', "tab\tbed", "line\nfeed", "größe")),
+        ("x", "x"),
+    ],
+)
+def test_masked_keys_are_a_setting(db: Connection, key: str, spelling: str) -> None:
     with acting_as(db, "admin"):
-        keys = json.dumps(["Tax_ID", "a.b", "x*", "(y", "z\\"])
+        keys = json.dumps([key, "abcz"])
         db.execute("select chronicle.set_setting('masked_keys', %s::jsonb)", (keys,))
-    document = {"taxid": 1, "a.b": 2, "aXb": 3, "x*": 4, "xx": 5, "(y": 6, "z\\": 7, "password": 8}
-    assert masked(db, document) == document | dict.fromkeys(
-        ("taxid", "a.b", "x*", "(y", "z\\"), "[masked]"
-    )
+    assert masked(db, {spelling: "s3cret"}) == {spelling: "[masked]"}
+    others = {"password": 1, "aXb": 2, "xx": 3, "abc": 4, "abcXd": 5, "abcdd": 6, "b": 7}
+    assert masked(db, others) == others
+    assert masked(db, others | {"abcz": "s3cret"}) == others | {"abcz": "[masked]"}
 
 
 def test_an_empty_list_of_masked_keys_masks_nothing(db: Connection) -> None:
