@@ -1,0 +1,105 @@
+"""Where measuring takes place: a server of its own, migrated by an ordinary owner, written to by an
+ordinary application."""
+
+import tempfile
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import LiteralString
+
+import psycopg
+from psycopg.rows import TupleRow
+
+from pgchronicle.embedded import Server
+from pgchronicle.migrate import migrate
+
+Connection = psycopg.Connection[TupleRow]
+
+INSTALLER = "installer"
+"""Owns the database and the tables; anything but a superuser."""
+
+APPLICATION = "application"
+"""Logs events and changes rows; a member of chronicle_app."""
+
+DATABASE = "bench"
+"""Holds the log and, in the schema bench, what it is compared with."""
+
+# What runs at times of its own would fall upon some rounds only.
+_SETTINGS: Mapping[str, str | int | bool] = {
+    "autovacuum": False,
+    "checkpoint_timeout": "1h",
+    "max_wal_size": "4GB",
+    "shared_buffers": "256MB",
+    "jit": False,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How much is done in one turn of a round."""
+
+    statements: int = 1500
+    rows_of_one_statement: int = 10_000
+    pgbench_scale: int = 4
+    pgbench_length: tuple[str, str] = ("-T", "1")
+
+
+TINY = Sizes(statements=20, rows_of_one_statement=50, pgbench_scale=1, pgbench_length=("-t", "5"))
+"""Enough to see that everything runs; the figures mean nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A running server with a migrated database."""
+
+    server: Server
+    rounds: int
+    sizes: Sizes
+
+    def connect(self, user: str) -> Connection:
+        """A session in which every statement commits by itself and no commit waits for the disk."""
+        dsn = self.server.dsn(DATABASE, user)
+        connection = psycopg.connect(dsn, autocommit=True)
+        connection.execute("set synchronous_commit to off")
+        return connection
+
+    def execute_as_superuser(self, *statements: LiteralString) -> None:
+        """Does what the other two may not."""
+        with psycopg.connect(self.server.dsn(DATABASE), autocommit=True) as connection:
+            for statement in statements:
+                connection.execute(statement)
+
+    def environment(self, user: str) -> dict[str, str]:
+        """The environment with which pgbench reaches the database."""
+        return self.server.environment(DATABASE, user)
+
+    def server_version(self) -> str | None:
+        """The server's version in its own words."""
+        with self.connect(INSTALLER) as connection:
+            return connection.info.parameter_status("server_version")
+
+
+@contextmanager
+def open_setting(rounds: int, sizes: Sizes) -> Generator[Setting]:
+    """Makes the setting, and removes it in the end.
+
+    The server writes to the disk as in production, so that what a commit waits for is there.
+    """
+    with tempfile.TemporaryDirectory(prefix="pgchronicle_bench-") as directory:
+        # The account that runs the server for root must get through.
+        Path(directory).chmod(0o711)
+        with Server(datadir=Path(directory) / "cluster", settings=_SETTINGS) as server:
+            _prepare(server)
+            yield Setting(server, rounds, sizes)
+
+
+def _prepare(server: Server) -> None:
+    with psycopg.connect(server.dsn(), autocommit=True) as superuser:
+        superuser.execute(f"create role {INSTALLER} login createrole")
+        superuser.execute(f"create database {DATABASE} owner {INSTALLER}")
+        migrate(server.dsn(DATABASE, INSTALLER))
+        superuser.execute(f"create role {APPLICATION} login in role chronicle_app")
+    with psycopg.connect(server.dsn(DATABASE, INSTALLER), autocommit=True) as owner:
+        owner.execute("create schema bench")
+        owner.execute(f"grant usage on schema bench to {APPLICATION}")
