@@ -5,7 +5,6 @@ with which a server prepares it, depend on nothing but which arguments were give
 """
 
 import base64
-import binascii
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -246,10 +245,7 @@ def row_changes(
 ) -> Statement:
     conditions, parameters = _conditions(ROW_CHANGE_FILTERS, filters)
     if table_ids is not None:
-        conditions.append(
-            "(e.schema_name, e.table_name) in (select r.schema_name, r.table_name "
-            "from chronicle.table_registry as r where r.table_id = any(%(table_ids)s::integer[]))"
-        )
+        conditions.append("e.table_id = any(%(table_ids)s::integer[])")
         parameters["table_ids"] = table_ids
     order = _BY_SEQ if "record_id" in parameters else _BY_TIME
     return _page(_ROW_CHANGES, conditions, parameters, order, limit, cursor)
@@ -316,7 +312,7 @@ def _read_cursor(cursor: str, order: Mapping[str, str]) -> dict[str, str]:
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
         texts = base64.b64decode(padded, altchars=b"-_", validate=True).decode().split("|")
-    except (binascii.Error, UnicodeError):
+    except ValueError:
         texts = []
     if len(texts) != len(order):
         raise WrongFieldError(

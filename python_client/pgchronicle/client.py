@@ -388,7 +388,7 @@ class Chronicle:
     def _holding(self, connection: _Connection) -> Generator[None]:
         """Within it, calls of this thread or task go over the one connection."""
         held = _held.get()
-        if self in held or isinstance(self._source, psycopg.Connection):
+        if self in held:
             yield
             return
         _held.set({**held, self: connection})

@@ -209,6 +209,7 @@ class RowChange:
     seq: int
     occurred_at: datetime
     transaction_id: int
+    table_id: int
     schema_name: str
     table_name: str
     record_id: str | None
