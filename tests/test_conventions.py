@@ -10,7 +10,7 @@ from support import Connection, acting_as
 OURS = "('chronicle', 'chronicle_capture')"
 
 NO_PINNED_PATH = {
-    "chronicle.uuid_v7()": "the default of event_id: it has to inline, which a SET clause prevents",
+    "chronicle.uuid_v7(bytea)": "the default of event_id: it has to inline, which a SET clause prevents",
 }
 """Functions without a search_path of their own, and why."""
 

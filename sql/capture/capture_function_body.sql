@@ -3,8 +3,8 @@
 -- rendering alone; it holds no write, so it takes no transaction id.
 --
 -- Each row is first asked whether it still has the shape that the function knows, which costs a
--- microsecond for a dozen columns: nothing must be lost, compared wrongly or rendered with a foreign
--- cast when the table has changed since.
+-- microsecond for a dozen columns: nothing must be lost, compared wrongly or rendered with a
+-- foreign cast when the table has changed since.
 create or replace function chronicle.capture_function_body(
     _table regclass, _options chronicle.table_registry
 )
@@ -86,14 +86,14 @@ begin
             v_resource_id := %1$s;
             v_organization_id := %2$s;
             if not (%3$s) then
-                raise exception 'a column has another type or was added' using errcode = 'datatype_mismatch';
+                raise exception 'a column has another type' using errcode = 'datatype_mismatch';
             end if;
             v_before := %4$s;
         elsif tg_op in ('INSERT', 'UPDATE') then
             v_resource_id := %5$s;
             v_organization_id := %6$s;
             if not (%7$s) then
-                raise exception 'a column has another type or was added' using errcode = 'datatype_mismatch';
+                raise exception 'a column has another type' using errcode = 'datatype_mismatch';
             end if;
         end if;
 

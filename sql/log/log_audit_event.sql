@@ -165,14 +165,15 @@ begin
 
     insert into chronicle.events (
         event_id, payload_salt, occurred_at, organization_id, actor_type, actor_id, actor_role,
-        impersonator_id, is_ai_action, db_user, context_state, origin, action_type, action, action_description,
-        action_meta, reason, resource_type, resource_id, related_resources, details_before,
-        details_after, changed_columns, ai_metadata, ai_operation_id, severity, status, error_code,
+        impersonator_id, is_ai_action, db_user, context_state, origin, action_type, action,
+        action_description, action_meta, reason, resource_type, resource_id, related_resources,
+        details_before, details_after, changed_columns, ai_metadata, ai_operation_id, severity, status, error_code,
         error_message, duration_ms, session_id, request_id, trace_id, operation_id,
         parent_event_id, ip_address, user_agent, client_info
     ) values (
         v_event_id, encode(substr(v_random, 17), 'hex')::uuid,
-        coalesce(_occurred_at, clock_timestamp()), v_organization_id, _actor_type, v_actor_id, _actor_role, _impersonator_id,
+        coalesce(_occurred_at, clock_timestamp()), v_organization_id, _actor_type, v_actor_id,
+        _actor_role, _impersonator_id,
         coalesce(_is_ai_action, _actor_type = 'ai' or _ai_operation_id is not null), session_user,
         v_context_state, 'logged', _action_type, v_action, _action_description, _action_meta,
         _reason, _resource_type, v_resource_id, _related_resources, _details_before,

@@ -1,20 +1,13 @@
--- A role goes when nothing depends on it any more: another database may use it, and who installed
--- this one may lack the right to drop what somebody else made.
+-- All roles go, or none: not every one has something that depends on it in each database that uses
+-- pgchronicle, and who installed this one may lack the right to drop what somebody else made.
 reset role;
 
 do $roles$
-declare
-    v_role text;
 begin
-    foreach v_role in array array[
-        'chronicle_admin', 'chronicle_auditor', 'chronicle_reader', 'chronicle_app',
-        'chronicle_sealer', 'chronicle_writer', 'chronicle_owner'
-    ] loop
-        begin
-            execute format('drop role if exists %I', v_role);
-        exception when dependent_objects_still_exist or insufficient_privilege or object_in_use then
-            raise notice 'role % stays: %', v_role, sqlerrm;
-        end;
-    end loop;
+    drop role
+    chronicle_owner, chronicle_admin, chronicle_auditor, chronicle_reader, chronicle_app,
+    chronicle_sealer, chronicle_writer;
+exception when dependent_objects_still_exist or insufficient_privilege or object_in_use then
+    raise notice 'the roles of pgchronicle stay: %', sqlerrm;
 end
 $roles$;
