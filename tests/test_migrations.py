@@ -221,6 +221,28 @@ def test_each_can_be_undone_by_itself(empty_database: Database) -> None:
         assert marked(empty_database) == FORWARD[:left]
 
 
+def test_roles_stay_while_another_database_uses_them_and_go_with_the_last(
+    private_cluster: Cluster,
+) -> None:
+    one, other = (Database(private_cluster, name) for name in ("one", "other"))
+    for database in (one, other):
+        private_cluster.execute("create database {} owner {}", database.name, INSTALLER)
+        migrate(database.dsn())
+    ours = """
+        select r.rolname::text, m.rolname::text
+        from pg_roles as r
+        left join pg_auth_members as a on a.roleid = r.oid
+        left join pg_roles as m on m.oid = a.member
+        where r.rolname like 'chronicle\\_%'
+        order by 1, 2
+    """
+    before = rows(other, ours)
+    succeeded(yoyo(one, "rollback", "--all"))
+    assert rows(other, ours) == before
+    succeeded(yoyo(other, "rollback", "--all"))
+    assert rows(other, ours) == []
+
+
 @pytest.mark.parametrize("how_far", [["--all"], []], ids=["all", "newest"])
 def test_undoing_is_refused_while_events_would_be_lost(
     database: Database, how_far: list[str]
