@@ -5,6 +5,8 @@ PYTHON ?= $(or $(shell for p in python3 python3.14 python3.13 python3.12 python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+JOBS ?= auto
+PYTEST := $(BIN)/python -m pytest -n $(JOBS) --maxprocesses 4
 
 # pyright comes with the wheel and looks for nothing newer.
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
@@ -15,16 +17,17 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 help: ## List the commands.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
-	@echo "make test-16    The same for 14, 15, 16, 17 or 18. ARGS='-k name' goes to pytest."
+	@echo "make test-16    The same for 14, 15, 16, 17 or 18."
+	@echo "ARGS='-k name --pdb' goes to pytest; JOBS=0 keeps it in one process, as --pdb needs."
 
 demo: $(VENV)/.demo ## Show the audit log at work in a PostgreSQL of its own.
 	@$(BIN)/pgchronicle demo $(ARGS)
 
 test: $(VENV)/.dev ## Run the tests on an embedded PostgreSQL 18.
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(PYTEST) $(ARGS)
 
 test-%: $(VENV)/.dev
-	@bindir=$$($(BIN)/python tools/server_matrix.py $*) && PG_BIN="$$bindir" $(BIN)/python -m pytest $(ARGS)
+	@bindir=$$($(BIN)/python tools/server_matrix.py $*) && PG_BIN="$$bindir" $(PYTEST) $(ARGS)
 
 test-all: test-14 test-15 test-16 test-17 test-18 ## Run them on PostgreSQL 14 to 18; 14, 15 and 17 need npm.
 
