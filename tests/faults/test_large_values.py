@@ -1,0 +1,53 @@
+"""Values that are too large to be rendered never break the write that holds them."""
+
+from ask import rows
+from support import Connection
+
+
+def make(db: Connection, columns: str) -> None:
+    """Makes the table public.item and tracks it."""
+    db.execute(f"create table public.item ({columns})".encode())
+    db.execute("select chronicle.enable_tracking('public.item')")
+
+
+def test_a_value_too_large_for_json_does_not_break_the_write(db: Connection) -> None:
+    make(db, "id integer primary key, v text, n integer")
+    db.execute("insert into public.item values (1, repeat('x', 270000000), 1)")
+    db.execute("update public.item set n = 2")
+    db.execute("update public.item set v = 'y', n = 3")
+    assert rows(
+        db,
+        """
+        select action, record_id, old_values, new_values, changed_columns, left(payload_error, 5)
+        from chronicle.row_changes order by seq
+        """,
+    ) == [
+        ("INSERT", "1", None, None, None, "54000"),
+        ("UPDATE", "1", {"n": 1}, {"n": 2}, ["n"], None),
+        ("UPDATE", "1", None, None, ["v", "n"], "54000"),
+    ]
+
+
+def test_what_is_too_large_for_memory_does_not_break_the_write(db: Connection) -> None:
+    make(db, "id integer primary key, v bytea")
+    db.execute("alter table public.item alter column v set storage external")
+    # Twice as long in hexadecimal digits, which is more than one piece of memory may be.
+    db.execute("insert into public.item select 1, convert_to(repeat('x', 550000000), 'UTF8')")
+    assert rows(
+        db,
+        """
+        select action, record_id, new_values, payload_error is not null from chronicle.row_changes
+        """,
+    ) == [("INSERT", "1", None, True)]
+
+
+def test_a_large_value_in_a_table_that_was_altered_does_not_break_the_write(
+    db: Connection,
+) -> None:
+    make(db, "id integer primary key, v text")
+    db.execute("alter table public.item add column note text")
+    db.execute("insert into public.item values (1, repeat('x', 270000000), 'n')")
+    assert rows(
+        db,
+        "select action, record_id, new_values, payload_error is null from chronicle.row_changes",
+    ) == [("INSERT", "1", None, False)]

@@ -1,0 +1,431 @@
+"""Enabling and disabling capture, what cannot be tracked, and tables that change meanwhile."""
+
+import uuid
+from typing import Any
+
+import pytest
+
+from ask import as_superuser, refusal, row, rows, run, sqlstate, value, values
+from capturing import ITEM, changes, make, track
+from support import Connection, Database, acting_as
+
+# Enabling and disabling.
+
+
+def tracking_events(db: Connection) -> list[Any]:
+    return rows(
+        db,
+        """
+        select action, action_type, resource_id, details_before, details_after, changed_columns,
+            db_user, actor_id
+        from chronicle.events where resource_type = 'chronicle.tracked_table' order by seq
+        """,
+    )
+
+
+def test_enabling_changing_and_disabling_are_events(db: Connection) -> None:
+    db.execute("select set_config('chronicle.context', %s, true)", ('{"actor_id": "u-1"}',))
+    make(db, ITEM)
+    table_id = value(db, "select table_id from chronicle.tracked_tables")
+    track(db, "_exclude_columns => '{name}'")
+    db.execute("select chronicle.disable_tracking('public.item')")
+    options = {
+        "table_id": table_id,
+        "resource_type": "item",
+        "organization_column": None,
+        "excluded_columns": [],
+        "masked_columns": [],
+        "captured_columns": ["id", "name", "price"],
+        "key_columns": ["id"],
+    }
+    others = options | {"excluded_columns": ["name"], "captured_columns": ["id", "price"]}
+    who = ("installer", "u-1")
+    changed = ["captured_columns", "excluded_columns"]
+    found = tracking_events(db)
+    known = [
+        (*each[:3], *({k: s[k] for k in options} if s else None for s in each[3:5]), *each[5:])
+        for each in found
+    ]
+    assert known == [
+        ("chronicle.tracking.enable", "create", "public.item", None, options, None, *who),
+        ("chronicle.tracking.update", "update", "public.item", options, others, changed, *who),
+        ("chronicle.tracking.disable", "delete", "public.item", others, None, None, *who),
+    ]
+
+
+def test_enabling_twice_changes_nothing(db: Connection) -> None:
+    make(db, ITEM, "_mask_columns => '{name}'")
+    before = rows(db, "select * from chronicle.tracked_tables")
+    triggers = rows(db, "select oid, xmin::text from pg_trigger where tgname ^@ '!chronicle'")
+    assert len(triggers) == 3
+    track(db, "_mask_columns => '{name}'")
+    assert rows(db, "select * from chronicle.tracked_tables") == before
+    assert len(tracking_events(db)) == 1
+    assert (
+        rows(db, "select oid, xmin::text from pg_trigger where tgname ^@ '!chronicle'") == triggers
+    )
+
+
+def test_enabling_with_other_options_changes_what_is_recorded(db: Connection) -> None:
+    make(db, ITEM)
+    track(db, "_exclude_columns => '{name}'", "_resource_type => 'ware'")
+    db.execute("insert into public.item values (1, 'a', 1)")
+    assert rows(
+        db, "select resource_type, details_after from chronicle.events where origin = 'captured'"
+    ) == [("ware", {"id": 1, "price": 1})]
+    track(db)
+    db.execute("update public.item set name = 'b'")
+    assert changes(db)[1] == ("UPDATE", "1", {"name": "a"}, {"name": "b"}, ["name"])
+
+
+def test_a_table_keeps_its_id_when_it_is_disabled_and_enabled_again(db: Connection) -> None:
+    make(db, ITEM)
+    table_id = value(db, "select table_id from chronicle.tracked_tables")
+    db.execute("insert into public.item values (1, 'a', 1)")
+    db.execute("select chronicle.disable_tracking('public.item')")
+    assert row(db, "select state, tracked_until is null from chronicle.tracked_tables") == (
+        *("ended", False),
+    )
+    db.execute("update public.item set name = 'unseen'")
+    assert (
+        rows(db, "select from pg_proc where pronamespace = 'chronicle_capture'::regnamespace") == []
+    )
+    assert rows(db, "select from pg_trigger where tgrelid = 'public.item'::regclass") == []
+    track(db)
+    db.execute("update public.item set name = 'seen'")
+    assert row(db, "select table_id, state, tracked_until from chronicle.tracked_tables") == (
+        *(table_id, "tracked", None),
+    )
+    assert [each[2:4] for each in changes(db)] == [
+        (None, {"id": 1, "name": "a", "price": 1}),
+        ({"name": "unseen"}, {"name": "seen"}),
+    ]
+    assert [each[0] for each in tracking_events(db)] == [
+        f"chronicle.tracking.{what}" for what in ("enable", "disable", "enable")
+    ]
+
+
+REFUSED = {
+    "public.a_view": ("create view public.a_view as select 1 as id", "a view"),
+    "public.a_matview": (
+        "create materialized view public.a_matview as select 1 as id",
+        "a materialized view",
+    ),
+    "public.a_sequence": ("create sequence public.a_sequence", "a sequence"),
+    "pg_temp.a_temp": ("create temp table a_temp (id integer)", "a temporary table"),
+    "public.an_unlogged": (
+        "create unlogged table public.an_unlogged (id integer)",
+        "an unlogged table",
+    ),
+    "public.an_index": (
+        "create table public.t (id integer); create index an_index on public.t (id)",
+        "an index",
+    ),
+    "public.a_type": ("create type public.a_type as (id integer)", "no table"),
+    "pg_catalog.pg_class": ("", "a system catalog"),
+    "information_schema.sql_features": ("", "a system catalog"),
+    "chronicle.events": ("", "part of pgchronicle"),
+    "chronicle.settings": ("", "part of pgchronicle"),
+}
+
+REFUSAL_HINTS = {
+    "a view": "Track the tables it reads.",
+    "a materialized view": "Track the tables it reads.",
+    "an unlogged table": "First: alter table an_unlogged set logged.",
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_no_ordinary_table_is_refused(db: Connection, name: str) -> None:
+    preparation, kind = REFUSED[name]
+    for statement in filter(None, preparation.split("; ")):
+        run(db, statement)
+    refused = refusal(db, "select chronicle.enable_tracking(%s::regclass)", (name,))
+    shown = name.replace("pg_temp.", "").replace("pg_catalog.", "")
+    assert refused.sqlstate == "42809"
+    assert refused.message == f"{shown} can not be tracked: it is {kind}"
+    hint = REFUSAL_HINTS.get(kind, "Name an ordinary table.")
+    assert refused.hint == hint.replace("an_unlogged", "public.an_unlogged")
+    assert refused.detail == (
+        "A crash empties an unlogged table, and no event would say so."
+        if "unlogged" in kind
+        else "Ordinary and partitioned tables can be tracked."
+    )
+    assert rows(db, "select * from chronicle.table_registry") == []
+
+
+def test_a_foreign_table_is_refused(db: Connection) -> None:
+    with as_superuser(db):
+        db.execute("create foreign data wrapper nothing")
+        db.execute("create server nowhere foreign data wrapper nothing")
+        db.execute("create foreign table public.abroad (id integer) server nowhere")
+        db.execute("alter foreign table public.abroad owner to installer")
+    refused = refusal(db, "select chronicle.enable_tracking('public.abroad')")
+    assert (refused.sqlstate, refused.message) == (
+        *("42809", "public.abroad can not be tracked: it is a foreign table"),
+    )
+
+
+def test_a_partition_is_refused_in_favour_of_its_table(db: Connection) -> None:
+    db.execute("create table public.item (id integer primary key) partition by range (id)")
+    db.execute("create table public.item_low partition of public.item default")
+    refused = refusal(db, "select chronicle.enable_tracking('public.item_low')")
+    assert (refused.sqlstate, refused.message, refused.hint) == (
+        "42809",
+        "public.item_low is a partition",
+        "Track that one: chronicle.enable_tracking('public.item').",
+    )
+
+
+def test_no_table_is_refused(db: Connection) -> None:
+    refused = refusal(db, "select chronicle.enable_tracking(null)")
+    assert (refused.sqlstate, refused.message) == ("22004", "a table is needed")
+    refused = refusal(db, "select chronicle.enable_tracking(4294967295::oid::regclass)")
+    assert refused.sqlstate == "42P01"
+    assert sqlstate(db, "select chronicle.enable_tracking('public.nothing')") == "42P01"
+
+
+def test_columns_must_exist_and_the_key_must_be_recorded(db: Connection) -> None:
+    run(db, f"create table public.item ({ITEM})")
+    for argument in (
+        "_organization_column => 'nme'",
+        "_exclude_columns => '{name,nme}'",
+        "_mask_columns => '{nme}'",
+    ):
+        refused = refusal(db, f"select chronicle.enable_tracking('public.item', {argument})")
+        assert (refused.sqlstate, refused.message, refused.hint) == (
+            "42703",
+            'column "nme" of table public.item does not exist',
+            "It has: id, name, price.",
+        )
+    for argument in ("_exclude_columns => '{id}'", "_mask_columns => '{name,id}'"):
+        refused = refusal(db, f"select chronicle.enable_tracking('public.item', {argument})")
+        assert (refused.sqlstate, refused.message, refused.hint) == (
+            "22023",
+            'column "id" is part of the primary key of public.item',
+            "The key names the record in the log: it can be neither excluded nor masked.",
+        )
+    assert rows(db, "select * from chronicle.table_registry") == []
+    assert rows(db, "select from pg_trigger where tgrelid = 'public.item'::regclass") == []
+
+
+def test_the_table_of_somebody_else_is_refused(db: Connection) -> None:
+    with as_superuser(db):
+        db.execute("create table shop.orders (id integer primary key)")
+        db.execute("alter table shop.orders owner to shopkeeper")
+        db.execute("grant usage on schema shop to installer, admin")
+        db.execute("grant all on shop.orders to installer, admin")
+    for role in ("installer", "admin"):
+        with acting_as(db, role):
+            refused = refusal(db, "select chronicle.enable_tracking('shop.orders')")
+        assert (refused.sqlstate, refused.message, refused.detail) == (
+            "42501",
+            "must be owner of table shop.orders",
+            f'It belongs to "shopkeeper"; you are "{role}".',
+        )
+        assert (
+            refused.hint == 'Call this as "shopkeeper", after: grant chronicle_admin to shopkeeper.'
+        )
+    with acting_as(db, "shopkeeper"):
+        assert sqlstate(db, "select chronicle.enable_tracking('shop.orders')") == "42501"
+
+
+def test_an_owner_who_may_track_tracks_and_is_named(db: Connection) -> None:
+    with as_superuser(db):
+        db.execute("create table shop.orders (id integer primary key)")
+        db.execute("alter table shop.orders owner to shopkeeper")
+        db.execute("grant chronicle_admin to shopkeeper")
+    with acting_as(db, "shopkeeper"):
+        track(db, table="shop.orders")
+        db.execute("insert into shop.orders values (1)")
+        assert value(db, "select state from chronicle.tracked_tables") == "tracked"
+        db.execute("select chronicle.disable_tracking('shop.orders')")
+    assert rows(db, "select action, db_user, actor_id from chronicle.events order by seq") == [
+        ("chronicle.tracking.enable", "shopkeeper", "shopkeeper"),
+        ("shop.orders.create", "shopkeeper", "shopkeeper"),
+        ("chronicle.tracking.disable", "shopkeeper", "shopkeeper"),
+    ]
+
+
+def test_a_table_that_is_not_tracked_cannot_be_disabled(db: Connection) -> None:
+    run(db, f"create table public.item ({ITEM})")
+    refused = refusal(db, "select chronicle.disable_tracking('public.item')")
+    assert (refused.sqlstate, refused.message, refused.hint) == (
+        "ZC005",
+        "public.item is not tracked",
+        "select * from chronicle.tracked_tables shows what is.",
+    )
+    assert sqlstate(db, "select chronicle.disable_tracking(null)") == "ZC005"
+
+
+def test_a_tracked_table_of_somebody_else_cannot_be_disabled(db: Connection) -> None:
+    make(db, ITEM)
+    with acting_as(db, "admin"):
+        assert sqlstate(db, "select chronicle.disable_tracking('public.item')") == "42501"
+    db.execute("insert into public.item values (1, 'a', 1)")
+    assert len(changes(db)) == 1
+
+
+def test_a_failure_while_enabling_leaves_nothing_behind(db: Connection) -> None:
+    run(db, f"create table public.item ({ITEM})")
+    # A trigger that is in the way by name.
+    db.execute("create function public.f() returns trigger language plpgsql as 'begin end'")
+    db.execute(
+        'create constraint trigger "!chronicle_update" after update on public.item '
+        "for each row execute function public.f()"
+    )
+    assert sqlstate(db, "select chronicle.enable_tracking('public.item')")
+    assert rows(db, "select * from chronicle.table_registry") == []
+    assert (
+        rows(db, "select from pg_proc where pronamespace = 'chronicle_capture'::regnamespace") == []
+    )
+    assert tracking_events(db) == []
+    assert value(db, "select count(*) from pg_trigger where tgname ^@ '!chronicle'") == 1
+
+
+def test_uuid_rows_are_addressable(db: Connection) -> None:
+    make(db, "id uuid primary key default gen_random_uuid()")
+    key: uuid.UUID = value(db, "insert into public.item default values returning id")
+    assert changes(db) == [("INSERT", str(key), None, {"id": str(key)}, None)]
+
+
+# A table that has changed since.
+
+
+@pytest.mark.parametrize(
+    ("alteration", "insert", "update"),
+    [
+        ("drop column name", "(2, 2)", "price = 3"),
+        ("drop column price", "(2, 'b')", "name = 'c'"),
+        ("rename column name to title", "(2, 'b', 2)", "title = 'c'"),
+        ("rename column id to key", "(2, 'b', 2)", "name = 'c'"),
+        ("alter column price type text", "(2, 'b', '2.0')", "price = '3.0'"),
+        ("alter column name type numeric using 1.0", "(2, 2, 2)", "name = 1.00"),
+        ("alter column id type uuid using gen_random_uuid()", "(%u, 'b', 2)", "name = 'c'"),
+        ("drop constraint item_pkey", "(2, 'b', 2)", "name = 'c'"),
+        ("drop constraint item_pkey cascade", "(2, 'b', 2)", "id = id + 10"),
+        ("add column note text", "(2, 'b', 2, 'n')", "note = 'c'"),
+        ("add column note text", "(2, 'b', 2, 'n')", "note = 'c', name = 'd'"),
+        ("add column note text default 'x'", "(2, 'b', 2)", "price = 7"),
+    ],
+)
+@pytest.mark.parametrize("session", ["the same session", "a new session"])
+def test_a_table_that_was_altered_is_still_recorded(
+    database: Database, alteration: str, insert: str, update: str, session: str
+) -> None:
+    installer = database.connect(autocommit=True)
+    make(installer, ITEM)
+    installer.execute("insert into public.item values (1, 'a', 1)")
+    installer.execute("update public.item set name = 'x'")
+    run(installer, f"alter table public.item {alteration}")
+    writer = installer if session == "the same session" else database.connect(autocommit=True)
+    run(writer, f"insert into public.item values {insert.replace('%u', 'gen_random_uuid()')}")
+    run(writer, f"update public.item set {update}")
+    run(writer, "delete from public.item")
+    after = rows(
+        installer,
+        """
+        select action, coalesce(old_values, '{}')::text || coalesce(new_values, '{}')::text,
+            payload_error
+        from chronicle.row_changes order by seq offset 2
+        """,
+    )
+    assert [action for action, *_ in after] == [*("INSERT", "UPDATE", "UPDATE", "DELETE", "DELETE")]
+    for _, recorded, error in after:
+        assert recorded != "{}{}"
+        if error is not None:
+            assert "the table has changed since it was tracked" in error
+            assert '"row"' in recorded
+    if "note" in update or "'n'" in insert:
+        assert "(2,b,2,n)" in after[0][1].replace('"', "")
+        assert all(error for *_, error in after)
+
+
+def test_a_table_that_was_altered_says_so_and_is_mended_by_enabling_it_again(
+    db: Connection,
+) -> None:
+    make(db, ITEM)
+    state = "select state, problem from chronicle.tracked_tables"
+    assert row(db, state) == ("tracked", None)
+    db.execute("alter table public.item add column note text")
+    db.execute("alter table public.item rename column name to title")
+    assert row(db, state) == (
+        "drifted",
+        "The table has changed since. Not recorded column by column: title, note. "
+        "Gone: name. chronicle.enable_tracking takes it up.",
+    )
+    db.execute("insert into public.item values (1, 'a', 1, 'n')")
+    track(db)
+    assert row(db, state) == ("tracked", None)
+    db.execute("update public.item set note = 'm'")
+    assert changes(db)[1] == ("UPDATE", "1", {"note": "n"}, {"note": "m"}, ["note"])
+
+
+def test_a_retyped_column_is_said_to_have_drifted(db: Connection) -> None:
+    make(db, ITEM)
+    db.execute("alter table public.item alter column price type text")
+    state, problem = row(db, "select state, problem from chronicle.tracked_tables")
+    assert state == "drifted"
+    assert "price" in problem
+
+
+def test_a_dropped_column_and_a_fast_default_do_not_confuse(db: Connection) -> None:
+    db.execute("create table public.item (gone integer, id integer primary key)")
+    db.execute("insert into public.item values (0, 1)")
+    db.execute("alter table public.item drop column gone, add column n integer default 7")
+    track(db)
+    db.execute("update public.item set n = n")
+    db.execute("delete from public.item")
+    assert changes(db) == [("DELETE", "1", {"id": 1, "n": 7}, None, None)]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        'drop trigger "!chronicle_row" on public.item',
+        'alter table public.item disable trigger "!chronicle_update"',
+        'alter table public.item enable trigger "!chronicle_truncate"',
+        "alter table public.item disable trigger user",
+    ],
+)
+def test_a_capture_that_was_tampered_with_is_broken_until_it_is_enabled_again(
+    db: Connection, damage: str
+) -> None:
+    make(db, ITEM)
+    run(db, damage)
+    assert row(db, "select state, problem from chronicle.tracked_tables") == (
+        "broken",
+        "A capture trigger is missing or disabled; chronicle.enable_tracking puts it back.",
+    )
+    track(db)
+    assert row(db, "select state, problem from chronicle.tracked_tables") == ("tracked", None)
+    db.execute("insert into public.item values (1, 'a', 1)")
+    db.execute("update public.item set name = 'b'")
+    db.execute("truncate public.item")
+    assert [each[0] for each in changes(db)] == ["INSERT", "UPDATE", "TRUNCATE"]
+
+
+def test_a_tracked_table_can_be_dropped_and_its_history_stays(db: Connection) -> None:
+    make(db, ITEM)
+    db.execute("insert into public.item values (1, 'a', 1)")
+    table_id = value(db, "select table_id from chronicle.tracked_tables")
+    db.execute("drop table public.item")
+    assert row(db, "select table_id, table_name, state from chronicle.tracked_tables") == (
+        *(table_id, "item", "broken"),
+    )
+    assert rows(db, "select table_name, record_id from chronicle.row_changes") == [("item", "1")]
+    make(db, "id integer primary key, other text")
+    db.execute("insert into public.item values (1, 'b')")
+    assert row(db, "select table_id, state from chronicle.tracked_tables") == (table_id, "tracked")
+    assert values(db, "select table_id from chronicle.row_changes") == [table_id] * 2
+
+
+def test_a_table_may_change_its_owner(db: Connection) -> None:
+    make(db, ITEM)
+    with as_superuser(db):
+        db.execute("alter table public.item owner to shopkeeper")
+    with acting_as(db, "shopkeeper"):
+        db.execute("insert into public.item values (1, 'a', 1)")
+    assert rows(db, "select action, db_user from chronicle.row_changes") == [
+        ("INSERT", "shopkeeper")
+    ]
