@@ -17,6 +17,7 @@ create table chronicle.table_registry (
     masked_columns name[] not null,
     captured_columns name[] not null,
     key_columns name[] not null,
+    shape text[] not null,
     tracked_since timestamptz not null default clock_timestamp(),
     tracked_until timestamptz,
     constraint table_registry_resource_type_fits_index check (
@@ -28,8 +29,8 @@ comment on table chronicle.table_registry is
 'Every table that is or was tracked, and how. Rows stay when tracking ends: events refer to them.
 chronicle.tracked_tables shows how things stand.';
 comment on column chronicle.table_registry.table_id is
-'As in chronicle.events.table_id; the table''s capture function is
-chronicle_capture.capture_<table_id>.';
+'As in chronicle.events.table_id; the table''s capture functions are
+chronicle_capture.capture_<table_id>_insert, _update, _delete and _truncate.';
 comment on column chronicle.table_registry.schema_name is
 'Schema of the table when tracking was last enabled.';
 comment on column chronicle.table_registry.table_name is
@@ -46,6 +47,8 @@ comment on column chronicle.table_registry.captured_columns is
 'Columns that the capture function knows.';
 comment on column chronicle.table_registry.key_columns is
 'The primary key, in its order; empty: the table has none, and resource_id is null.';
+comment on column chronicle.table_registry.shape is
+'Every column with its type, in order, as the capture functions know them.';
 comment on column chronicle.table_registry.tracked_since is
 'When tracking was last begun.';
 comment on column chronicle.table_registry.tracked_until is
@@ -54,22 +57,115 @@ comment on column chronicle.table_registry.tracked_until is
 revoke all on chronicle.table_registry from public;
 grant select on chronicle.table_registry to chronicle_writer, chronicle_reader, chronicle_admin;
 
--- How each column is compared and rendered, decided once, when the capture function is made.
+create or replace function chronicle.table_shape(_table regclass)
+returns text[]
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select coalesce(
+        array_agg(format('%I %s', a.attname, a.atttypid::regtype) order by a.attnum), '{}'
+    )
+    from pg_catalog.pg_attribute as a
+    where a.attrelid = _table and a.attnum > 0 and not a.attisdropped
+$$;
+
+comment on function chronicle.table_shape(regclass) is
+'Private. The columns of a table with their types, in order.';
+
+revoke execute on function chronicle.table_shape(regclass) from public;
+grant execute on function chronicle.table_shape(regclass)
+to chronicle_writer, chronicle_reader, chronicle_admin;
+
+-- Names are those of today, found through the triggers; the registry's serve where the table is
+-- gone.
+create view chronicle.table_names as
+select
+    r.table_id,
+    t.tgrelid as relation,
+    coalesce(n.nspname, r.schema_name) as schema_name,
+    coalesce(c.relname, r.table_name) as table_name
+from chronicle.table_registry as r
+left join (
+    select
+        substring(p.proname from '^capture_([0-9]+)_')::integer as table_id,
+        min(g.tgrelid) as tgrelid
+    from pg_catalog.pg_proc as p
+    inner join pg_catalog.pg_trigger as g on g.tgfoid = p.oid
+    where
+        p.pronamespace = (
+            select s.oid
+            from pg_catalog.pg_namespace as s
+            where s.nspname = 'chronicle_capture'
+        )
+        and g.tgparentid = 0
+    group by 1
+) as t on t.table_id = r.table_id
+left join pg_catalog.pg_class as c on c.oid = t.tgrelid
+left join pg_catalog.pg_namespace as n on n.oid = c.relnamespace;
+
+comment on view chronicle.table_names is
+'Private. What the tables of the registry are called today.';
+comment on column chronicle.table_names.table_id is
+'As in chronicle.table_registry.';
+comment on column chronicle.table_names.relation is
+'Oid of the table; null when no capture trigger stands.';
+comment on column chronicle.table_names.schema_name is
+'Schema of the table.';
+comment on column chronicle.table_names.table_name is
+'Name of the table.';
+
+revoke all on chronicle.table_names from public;
+grant select on chronicle.table_names to chronicle_writer, chronicle_reader, chronicle_admin;
+
+-- Labelled immutable, which it is not, so that a capture function asks once a session: its plan is
+-- made at the first row, and the answer is folded into it as a constant. That is when a column of
+-- another type would be built into the plan; where the plan exists already, the server itself
+-- raises 42804 for the row. A column that was added is noticed at every row, by a comparison there.
+create or replace function chronicle.has_shape(_table_id integer)
+returns boolean
+language sql
+immutable
+set search_path = pg_catalog, pg_temp
+as $$
+    select coalesce(
+        (
+            select r.shape = chronicle.table_shape(n.relation)
+            from chronicle.table_registry as r
+            inner join chronicle.table_names as n on n.table_id = r.table_id
+            where r.table_id = _table_id
+        ),
+        false
+    )
+$$;
+
+comment on function chronicle.has_shape(integer) is
+'Private. Whether a tracked table has the columns and types it had when its capture functions were
+made.';
+
+revoke execute on function chronicle.has_shape(integer) from public;
+grant execute on function chronicle.has_shape(integer)
+to chronicle_writer, chronicle_reader, chronicle_admin;
+
+-- How each column is compared and rendered, decided once, when the capture functions are made.
 --
--- Comparison: "is distinct from" only where equal values are the same bytes. Numeric 1.0 equals
--- 1.00, a float -0 equals 0, an interval of a day equals 24 hours, a text under a nondeterministic
--- collation equals another, and json has no equality at all; all these are compared as images
--- (*<>), which also needs no operator that a user may have made.
+-- Comparison: "is distinct from" only for built-in types whose equal values are the same bytes.
+-- Numeric 1.0 equals 1.00, a float -0 equals 0, an interval of a day equals 24 hours, a text under
+-- a nondeterministic collation equals another, and json has no equality at all; all these are
+-- compared as images (*<>), and so are users' types: for an enum, a cast that a user made could be
+-- taken for the comparison.
 --
 -- Rendering: a type that a user can define may have a cast to json, and jsonb_build_object would
--- run that cast with the writer's rights. Such values are rendered by the output function of their
--- type.
-create or replace function chronicle.capture_columns(_table regclass)
+-- run it with the writer's rights. Such values are rendered by the output function of their type,
+-- and so are arrays that do not begin at 1, since JSON has no bounds.
+create or replace function chronicle.capture_columns(_table regclass, _masked_columns name[])
 returns table (
     column_name name,
     place integer,
-    type_name text,
     comparison text,
+    old_value text,
+    new_value text,
+    is_short boolean,
     is_user_type boolean,
     base_type oid
 )
@@ -80,8 +176,7 @@ as $$
     with recursive unwrapped as (
         -- Domains are unwrapped down to what they stand on, arrays down to their elements.
         select
-            a.attname, a.attnum, a.attcollation, a.atttypid as declared_type, a.atttypid as type_id,
-            false as is_array
+            a.attname, a.attnum, a.attcollation, a.atttypid as type_id, false as is_array
         from pg_catalog.pg_attribute as a
         where a.attrelid = _table
             and a.attnum > 0
@@ -90,51 +185,77 @@ as $$
             and a.attgenerated <> 'v'
         union all
         select
-            u.attname, u.attnum, u.attcollation, u.declared_type,
+            u.attname, u.attnum, u.attcollation,
             case t.typtype when 'd' then t.typbasetype else t.typelem end,
             u.is_array or t.typtype <> 'd'
         from unwrapped as u
         inner join pg_catalog.pg_type as t on t.oid = u.type_id
         where t.typtype = 'd' or t.typsubscript = 'array_subscript_handler'::regproc
+    ),
+    described as (
+        select
+            u.attname as name,
+            u.attnum::integer as place,
+            not u.is_array and (
+                t.oid = any(
+                    array[
+                        'bool', 'int2', 'int4', 'int8', 'oid', 'uuid', 'date', 'time', 'timestamp',
+                        'timestamptz', 'bytea', 'money', 'macaddr', 'name'
+                    ]::regtype[]::oid[]
+                )
+                or t.oid in ('text'::regtype, 'varchar'::regtype)
+                and coalesce(c.collisdeterministic, true)
+            ) as is_exact,
+            u.is_array,
+            not u.is_array and t.typlen > 0 as is_short,
+            t.oid >= 16384 as is_user_type,
+            t.oid as base_type
+        from unwrapped as u
+        inner join pg_catalog.pg_type as t on t.oid = u.type_id
+        left join pg_catalog.pg_collation as c on c.oid = u.attcollation
+        where t.typtype <> 'd'
+            and t.typsubscript is distinct from 'array_subscript_handler'::regproc
     )
     select
-        u.attname,
-        u.attnum::integer,
-        u.declared_type::regtype::text,
+        d.name,
+        d.place,
         format(
             case
-                when not u.is_array and (
-                    t.typtype = 'e'
-                    or t.oid = any(
-                        array[
-                            'bool', 'int2', 'int4', 'int8', 'oid', 'uuid', 'date', 'time',
-                            'timestamp', 'timestamptz', 'bytea', 'money', 'macaddr', 'name'
-                        ]::regtype[]::oid[]
-                    )
-                    or t.oid in ('text'::regtype, 'varchar'::regtype)
-                        and coalesce(c.collisdeterministic, true)
-                )
-                    then 'old.%1$I is distinct from new.%1$I'
+                when d.is_exact then 'old.%1$I is distinct from new.%1$I'
                 else 'row(old.%1$I)::record operator(pg_catalog.*<>) row(new.%1$I)::record'
             end,
-            u.attname
+            d.name
         ),
-        t.oid >= 16384,
-        t.oid
-    from unwrapped as u
-    inner join pg_catalog.pg_type as t on t.oid = u.type_id
-    left join pg_catalog.pg_collation as c on c.oid = u.attcollation
-    where t.typtype <> 'd' and t.typsubscript is distinct from 'array_subscript_handler'::regproc
-    order by u.attnum
+        format(v.template, 'old', d.name),
+        format(v.template, 'new', d.name),
+        d.is_short,
+        d.is_user_type,
+        d.base_type
+    from described as d
+    cross join lateral (
+        select case
+            when d.name = any(_masked_columns)
+                then 'case when %1$s.%2$I is distinct from null then ''[masked]'' end'
+            when d.is_user_type
+                then 'case when %1$s.%2$I is distinct from null then format(''%%s'', %1$s.%2$I) end'
+            when d.is_array
+                then 'case when position(''['' in replace(array_dims(%1$s.%2$I), ''[1:'', '''')) '
+                    '> 0 then to_jsonb(format(''%%s'', %1$s.%2$I)) else to_jsonb(%1$s.%2$I) end'
+            else '%1$s.%2$I'
+        end as template
+    ) as v
+    order by d.place
 $$;
 
-comment on function chronicle.capture_columns(regclass) is
+comment on function chronicle.capture_columns(regclass, name[]) is
 'Private. The columns of a table that can be captured, in their order. comparison: an expression
-that is true when old and new differ. is_user_type: the type is, or is made of, one that is not
-built in. base_type: what lies under domains and arrays.';
+that is true when old and new differ. old_value, new_value: expressions that render a value.
+is_short: its text has at most a hundred bytes. is_user_type: the type is, or is made of, one that
+is not built in. base_type: what lies under domains and arrays. _masked_columns: those of which no
+value is rendered.';
 
-revoke execute on function chronicle.capture_columns(regclass) from public;
-grant execute on function chronicle.capture_columns(regclass) to chronicle_writer;
+revoke execute on function chronicle.capture_columns(regclass, name[]) from public;
+grant execute on function chronicle.capture_columns(regclass, name[]) to chronicle_writer;
 
 -- A SET clause costs a third of a microsecond a call, so a function gets only those its columns
 -- need.
@@ -163,19 +284,15 @@ as $$
         (E'set lc_monetary = ''C''\n', array['money']),
         (
             E'set extra_float_digits = 1\n',
-            array['float4', 'float8', 'point', 'line', 'lseg', 'box', 'path', 'polygon', 'circle']
+            array[
+                'float4', 'float8', 'point', 'line', 'lseg', 'box', 'path', 'polygon', 'circle'
+            ]
         )
     ) as s (clause, type_names)
     where exists (
-        select from chronicle.capture_columns(_table) as c
+        select from chronicle.capture_columns(_table, '{}') as c
         -- What a user's type is made of is not looked into: it may be anything.
-        where c.is_user_type or c.base_type::regtype::text = any(
-            array(
-                select n.name::regtype::text
-                from unnest(s.type_names) as n (name)
-                where to_regtype(n.name) is not null
-            )
-        )
+        where c.is_user_type or c.base_type = any(s.type_names::regtype[]::oid[])
     )
 $$;
 
@@ -185,48 +302,32 @@ comment on function chronicle.capture_settings(regclass) is
 revoke execute on function chronicle.capture_settings(regclass) from public;
 grant execute on function chronicle.capture_settings(regclass) to chronicle_writer;
 
--- A function takes a hundred arguments, so fifty columns go into one call.
-create or replace function chronicle.row_expression(
-    _row text, _columns name[], _masked_columns name[], _user_typed_columns name[]
-)
+-- A function takes a hundred arguments, so fifty keys go into one call.
+create or replace function chronicle.object_expression(_names name[], _values text[])
 returns text
 language sql
 immutable
 set search_path = pg_catalog, pg_temp
 as $$
-    select coalesce(string_agg(b.call, ' || ' order by b.chunk), '''{}''::jsonb')
+    select coalesce(
+        string_agg('jsonb_build_object(' || c.pairs || ')', ' || ' order by c.chunk),
+        '''{}''::jsonb'
+    )
     from (
         select
-            (c.place - 1) / 50 as chunk,
-            'jsonb_build_object('
-            || string_agg(
-                format(
-                    case
-                        when c.name = any(_masked_columns)
-                            then '%L, case when %s.%I is distinct from null then ''[masked]'' end'
-                        when c.name = any(_user_typed_columns)
-                            then '%L, case when %2$s.%3$I is distinct from null '
-                                'then format(''%%s'', %2$s.%3$I) end'
-                        else '%L, %s.%I'
-                    end,
-                    c.name, _row, c.name
-                ),
-                ', ' order by c.place
-            )
-            || ')' as call
-        from unnest(_columns) with ordinality as c (name, place)
+            (p.place - 1) / 50 as chunk,
+            string_agg(quote_literal(p.name) || ', ' || p.value, ', ' order by p.place) as pairs
+        from unnest(_names, _values) with ordinality as p (name, value, place)
         group by 1
-    ) as b
+    ) as c
 $$;
 
-comment on function chronicle.row_expression(text, name[], name[], name[]) is
-'Private. The text of an expression that renders columns of a row as a JSON object.
-_row: old or new. _masked_columns: get "[masked]" in place of a value. _user_typed_columns: are
-rendered by the output function of their type.';
+comment on function chronicle.object_expression(name[], text[]) is
+'Private. The text of an expression that builds a JSON object of names and the expressions of their
+values.';
 
-revoke execute on function chronicle.row_expression(text, name[], name[], name[]) from public;
-grant execute on function chronicle.row_expression(text, name[], name[], name[])
-to chronicle_writer;
+revoke execute on function chronicle.object_expression(name[], text[]) from public;
+grant execute on function chronicle.object_expression(name[], text[]) to chronicle_writer;
 
 create or replace function chronicle.key_expression(_row text, _key_columns name[])
 returns text
@@ -235,14 +336,16 @@ immutable
 set search_path = pg_catalog, pg_temp
 as $$
     select case cardinality(_key_columns)
-        when 0 then 'null::text'
+        when 0 then 'null'
         when 1 then format('format(''%%s'', %s.%I)', _row, _key_columns[1])
-        else (
-            select 'jsonb_build_object(' || string_agg(
-                format('%L, format(''%%s'', %s.%I)', k.name, _row, k.name), ', ' order by k.place
-            ) || ')::text'
-            from unnest(_key_columns) with ordinality as k (name, place)
-        )
+        else chronicle.object_expression(
+            _key_columns,
+            array(
+                select format('format(''%%s'', %s.%I)', _row, k.name)
+                from unnest(_key_columns) with ordinality as k (name, place)
+                order by k.place
+            )
+        ) || '::text'
     end
 $$;
 
@@ -253,79 +356,114 @@ column, or a JSON object of several, each as text. _row: old or new.';
 revoke execute on function chronicle.key_expression(text, name[]) from public;
 grant execute on function chronicle.key_expression(text, name[]) to chronicle_writer;
 
-create or replace function chronicle.organization_expression(_row text, _column name)
-returns text
-language sql
-immutable
-set search_path = pg_catalog, pg_temp
-as $$
-    select case
-        when _column is null then 'null'
-        else format('nullif(format(''%%s'', %s.%I), '''')', _row, _column)
-    end
-$$;
-
-comment on function chronicle.organization_expression(text, name) is
-'Private. The text of an expression that gives a row''s organization_id. _row: old or new. _column:
-holds it; null for none.';
-
-revoke execute on function chronicle.organization_expression(text, name) from public;
-grant execute on function chronicle.organization_expression(text, name) to chronicle_writer;
-
--- Two tests in one expression. The types: a column that was given another type since might be
--- compared wrongly, and a cast that its owner made would run with the writer's rights; a user's
--- type is rendered safely whatever it becomes. The columns: a row compared with one of the columns
--- known here is equal to it, and the comparison raises 42804 by itself when their numbers differ.
-create or replace function chronicle.shape_expression(_row text, _table regclass)
+-- What is indexed has to fit into an index entry; what is longer is given by its digest, and the
+-- row itself has the value. Where the type bounds the text, nothing needs to be asked.
+create or replace function chronicle.key_statements(
+    _row text, _table regclass, _options chronicle.table_registry
+)
 returns text
 language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-    select
-        coalesce(
-            string_agg(
-                format('pg_typeof(%s.%I) = %L::regtype', _row, a.attname, a.type_name),
-                ' and ' order by a.attnum
-            ) filter (where not c.is_user_type) || ' and ',
-            ''
-        )
-        || format(
-            '%s::record operator(pg_catalog.*=) row(%s)::record',
-            _row,
-            string_agg(
-                case
-                    -- A row that a trigger is given holds no value for it.
-                    when a.attgenerated = 'v' then 'null::' || a.type_name
-                    else format('%s.%I', _row, a.attname)
-                end,
-                ', ' order by a.attnum
-            )
-        )
+    select coalesce(string_agg(
+        format(
+            E'        %1$s := %2$s;\n'
+            || case when x.is_short then '' else
+                E'        if octet_length(%1$s) > 1000 then\n'
+                '            %1$s := ''sha256:'' '
+                '|| encode(sha256(convert_to(%1$s, ''UTF8'')), ''hex'');\n'
+                '        end if;\n'
+            end,
+            x.variable, x.value
+        ),
+        '' order by x.place
+    ), '')
     from (
-        select t.attname, t.attnum, t.attgenerated, t.atttypid::regtype::text as type_name
-        from pg_catalog.pg_attribute as t
-        where t.attrelid = _table and t.attnum > 0 and not t.attisdropped
-    ) as a
-    left join chronicle.capture_columns(_table) as c on c.column_name = a.attname
+        select 1 as place, 'v_resource_id' as variable, k.value, k.is_short
+        from (
+            select
+                chronicle.key_expression(_row, _options.key_columns) as value,
+                bool_and(c.is_short) and cardinality(_options.key_columns) = 1 as is_short
+            from chronicle.capture_columns(_table, '{}') as c
+            where c.column_name = any(_options.key_columns)
+            having cardinality(_options.key_columns) > 0
+        ) as k
+        union all
+        select
+            2, 'v_organization_id',
+            format('nullif(format(''%%s'', %s.%I), '''')', _row, c.column_name), c.is_short
+        from chronicle.capture_columns(_table, '{}') as c
+        where c.column_name = _options.organization_column
+    ) as x
 $$;
 
-comment on function chronicle.shape_expression(text, regclass) is
-'Private. The text of an expression that is true while the columns of a row, and their types, are
-those of the table now; otherwise it is false, or raises 42804 or 42703. _row: old or new.';
+comment on function chronicle.key_statements(text, regclass, chronicle.table_registry) is
+'Private. The statements of a capture function that set v_resource_id and v_organization_id.
+_row: old or new. _options: the table''s row of the registry.';
 
-revoke execute on function chronicle.shape_expression(text, regclass) from public;
-grant execute on function chronicle.shape_expression(text, regclass) to chronicle_writer;
+revoke execute on function chronicle.key_statements(text, regclass, chronicle.table_registry)
+from public;
+grant execute on function chronicle.key_statements(text, regclass, chronicle.table_registry)
+to chronicle_writer;
 
--- Writes the function that captures one table: static SQL, its columns and key compiled in, so that
--- a row costs no look-up in a catalog and no dynamic statement. The exception block surrounds
--- rendering alone; it holds no write, so it takes no transaction id.
---
--- Each row is first asked whether it still has the shape that the function knows, which costs a
--- microsecond for a dozen columns: nothing must be lost, compared wrongly or rendered with a
--- foreign cast when the table has changed since.
-create or replace function chronicle.capture_function_body(
+-- One "if" a column, in groups of eight whose images are compared first: most updates change few
+-- columns, and an expression that is not reached costs nothing, where every one that is has to be
+-- made ready once a transaction.
+create or replace function chronicle.update_statements(
     _table regclass, _options chronicle.table_registry
+)
+returns text
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select string_agg(
+        format(
+            E'        if row(%s)::record operator(pg_catalog.*<>) row(%s)::record then\n'
+            '%s        end if;\n',
+            g.old_row, g.new_row, g.statements
+        ),
+        '' order by g.number
+    )
+    from (
+        select
+            c.number,
+            string_agg(format('old.%I', c.column_name), ', ' order by c.place) as old_row,
+            string_agg(format('new.%I', c.column_name), ', ' order by c.place) as new_row,
+            string_agg(
+                format(
+                    E'            if %1$s then\n'
+                    '                v_changed := array_append(v_changed, %2$L);\n'
+                    '                v_before := v_before || jsonb_build_object(%2$L, %3$s);\n'
+                    '                v_after := v_after || jsonb_build_object(%2$L, %4$s);\n'
+                    '            end if;\n',
+                    c.comparison, c.column_name, c.old_value, c.new_value
+                ),
+                '' order by c.place
+            ) as statements
+        from (
+            select a.*, (row_number() over (order by a.place) - 1) / 8 as number
+            from chronicle.capture_columns(_table, _options.masked_columns) as a
+            where a.column_name = any(_options.captured_columns)
+        ) as c
+        group by c.number
+    ) as g
+$$;
+
+comment on function chronicle.update_statements(regclass, chronicle.table_registry) is
+'Private. The statements of a capture function that find what an update changed and render it.
+_options: the table''s row of the registry.';
+
+revoke execute on function chronicle.update_statements(regclass, chronicle.table_registry)
+from public;
+grant execute on function chronicle.update_statements(regclass, chronicle.table_registry)
+to chronicle_writer;
+
+-- The only exception block of a capture function. It holds no write, so it takes no transaction id.
+-- Whatever goes wrong in it, the application's write goes on, and the event says what is missing.
+create or replace function chronicle.rendering_block(
+    _table regclass, _options chronicle.table_registry, _operation text
 )
 returns text
 language plpgsql
@@ -333,53 +471,155 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_user_typed constant name[] := array(
-        select c.column_name from chronicle.capture_columns(_table) as c where c.is_user_type
-    );
-    -- The text form of the row shows every column.
-    v_shows_rows constant text := case
-        when cardinality(_options.masked_columns || _options.excluded_columns) = 0 then 'true'
-        else 'false'
-    end;
-    v_update text;
+    v_row constant text := case _operation when 'DELETE' then 'old' else 'new' end;
+    -- The text form of a row shows every column, so not where some are not to be recorded.
+    v_shows_rows constant boolean := cardinality(
+        _options.masked_columns || _options.excluded_columns
+    ) = 0;
+    v_names name[];
+    v_old_values text[];
+    v_new_values text[];
     v_changed text;
+    v_rendering text;
+    v_columns text;
 begin
     select
-        string_agg(
-            format(
-                E'            if %s then\n'
-                '                v_changed := array_append(v_changed, %L);\n'
-                '                v_before := v_before || %s;\n'
-                '                v_after := v_after || %s;\n'
-                '            end if;\n',
-                c.comparison,
-                c.column_name,
-                chronicle.row_expression(
-                    'old', array[c.column_name], _options.masked_columns, v_user_typed
-                ),
-                chronicle.row_expression(
-                    'new', array[c.column_name], _options.masked_columns, v_user_typed
-                )
-            ),
-            '' order by c.place
-        ) filter (where c.column_name = any(_options.captured_columns)),
+        array_agg(c.column_name order by c.place),
+        array_agg(c.old_value order by c.place),
+        array_agg(c.new_value order by c.place),
         string_agg(
             format('case when %s then %L end', c.comparison, c.column_name), ', ' order by c.place
-        ) filter (where c.column_name = any(_options.captured_columns))
-    into v_update, v_changed
-    from chronicle.capture_columns(_table) as c;
+        )
+    into v_names, v_old_values, v_new_values, v_changed
+    from chronicle.capture_columns(_table, _options.masked_columns) as c
+    where c.column_name = any(_options.captured_columns);
 
+    v_rendering := case _operation
+        when 'INSERT'
+            then format(
+                E'        v_after := %s;\n', chronicle.object_expression(v_names, v_new_values)
+            )
+        when 'DELETE'
+            then format(
+                E'        v_before := %s;\n', chronicle.object_expression(v_names, v_old_values)
+            )
+        when 'UPDATE' then
+            E'        v_before := ''{}'';\n'
+            '        v_after := ''{}'';\n'
+            '        v_changed := ''{}'';\n'
+            || chronicle.update_statements(_table, _options)
+            -- Only columns that are not recorded have changed.
+            || E'        if v_changed = ''{}'' then\n            return null;\n        end if;\n'
+            || case when cardinality(_options.key_columns) = 0 then '' else format(
+                E'        if v_resource_id <> %1$s then\n'
+                '            v_related := jsonb_build_array(jsonb_build_object(\n'
+                '                ''relation'', ''previous_key'', ''resource_type'', %2$L,\n'
+                '                ''resource_id'', %1$s\n'
+                '            ));\n'
+                '        end if;\n',
+                chronicle.key_expression('old', _options.key_columns), _options.resource_type
+            ) end
+    end;
+
+    select string_agg(
+        case
+            -- A row that a trigger is given holds no value for it.
+            when a.attgenerated = 'v' then 'null::' || a.atttypid::regtype
+            else format('%s.%I', v_row, a.attname)
+        end,
+        ', ' order by a.attnum
+    )
+    into v_columns
+    from pg_catalog.pg_attribute as a
+    where a.attrelid = _table and a.attnum > 0 and not a.attisdropped;
+
+    return format(
+        $block$
+    begin
+%4$s        -- A row is equal to one of the columns known here, unless a column was added: then the
+        -- comparison itself raises 42804.
+        if not chronicle.has_shape(%1$s)
+            or not (%2$s::record operator(pg_catalog.*=) row(%3$s)::record)
+        then
+            raise exception 'a column has another type' using errcode = 'datatype_mismatch';
+        end if;
+%5$s    exception
+        when undefined_column or undefined_function or undefined_object or datatype_mismatch then
+            v_error := sqlstate || ': the table has changed since it was tracked: ' || sqlerrm;
+            v_changed := null;
+            begin
+                v_before := %6$s;
+                v_after := %7$s;
+            exception
+                when data_exception or program_limit_exceeded or out_of_memory or internal_error
+                then
+                    v_before := null;
+                    v_after := null;
+            end;
+        when data_exception or program_limit_exceeded or out_of_memory or internal_error then
+            v_error := sqlstate || ': ' || sqlerrm;
+            v_before := null;
+            v_after := null;
+%8$s    end;
+$block$,
+        _options.table_id, -- 1
+        v_row,
+        v_columns, -- 3
+        chronicle.key_statements(v_row, _table, _options),
+        v_rendering, -- 5
+        case
+            when v_shows_rows and _operation <> 'INSERT'
+                then 'jsonb_build_object(''row'', format(''%s'', old))'
+            else 'null'
+        end,
+        case
+            when v_shows_rows and _operation <> 'DELETE'
+                then 'jsonb_build_object(''row'', format(''%s'', new))'
+            else 'null'
+        end, -- 7
+        case
+            when _operation = 'UPDATE' then format(
+                E'            v_changed := array_remove(array[%s]::text[], null);\n', v_changed
+            )
+            else ''
+        end
+    );
+end
+$$;
+
+comment on function chronicle.rendering_block(regclass, chronicle.table_registry, text) is
+'Private. The part of a capture function that renders a row. _options: the table''s row of the
+registry. _operation: INSERT, UPDATE or DELETE.';
+
+revoke execute on function chronicle.rendering_block(regclass, chronicle.table_registry, text)
+from public;
+grant execute on function chronicle.rendering_block(regclass, chronicle.table_registry, text)
+to chronicle_writer;
+
+-- Writes a function that captures one kind of change of one table: static SQL, its columns and key
+-- compiled in, so that a row costs no look-up in a catalog and no dynamic statement.
+--
+-- PL/pgSQL makes an expression ready once a transaction, and a statement with a table at every
+-- call. So the defaults of columns are evaluated outside the insert, and an operation has a
+-- function of its own: fewer expressions for a single row, more reuse for many.
+create or replace function chronicle.capture_function_body(
+    _table regclass, _options chronicle.table_registry, _operation text
+)
+returns text
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_action_type constant text := case _operation
+        when 'INSERT' then 'create' when 'UPDATE' then 'update' else 'delete'
+    end;
+    v_action constant text := _options.resource_type || '.'
+        || case _operation when 'TRUNCATE' then 'truncate' else v_action_type end;
+begin
     return format(
         $body$
 declare
-    v_random bytea;
-    v_event_id uuid;
-    v_payload_salt uuid;
-    v_seq bigint;
-    v_transaction_id bigint;
-    v_now timestamptz;
-    v_action_type chronicle.action_type;
-    v_action text;
     v_before jsonb;
     v_after jsonb;
     v_changed text[];
@@ -387,6 +627,12 @@ declare
     v_resource_id text;
     v_organization_id text;
     v_error text;
+    v_random bytea;
+    v_event_id uuid;
+    v_payload_salt uuid;
+    v_seq bigint;
+    v_transaction_id bigint;
+    v_now timestamptz;
     v_context chronicle.event_context;
 begin
     -- The apply worker of logical replication brings rows whose events are replicated, or not
@@ -399,79 +645,9 @@ begin
             return null;
         end if;
     end if;
-
-    begin
-        if tg_op = 'DELETE' then
-            v_resource_id := %1$s;
-            v_organization_id := %2$s;
-            if not (%3$s) then
-                raise exception 'a column has another type' using errcode = 'datatype_mismatch';
-            end if;
-            v_before := %4$s;
-        elsif tg_op in ('INSERT', 'UPDATE') then
-            v_resource_id := %5$s;
-            v_organization_id := %6$s;
-            if not (%7$s) then
-                raise exception 'a column has another type' using errcode = 'datatype_mismatch';
-            end if;
-        end if;
-
-        if tg_op = 'INSERT' then
-            v_after := %8$s;
-        elsif tg_op = 'UPDATE' then
-            v_before := '{}';
-            v_after := '{}';
-            v_changed := '{}';
-%9$s            -- Only columns that are not recorded have changed.
-            if v_changed = '{}' then
-                return null;
-            end if;
-            if v_resource_id <> %1$s then
-                v_related := jsonb_build_array(jsonb_build_object(
-                    'relation', 'previous_key', 'resource_type', %10$L, 'resource_id', %1$s
-                ));
-            end if;
-        end if;
-    exception
-    -- The write goes on. Its event says what is wrong, and holds the row in its text form unless
-    -- that would show what is not to be recorded.
-    when undefined_column or undefined_function or undefined_object or datatype_mismatch then
-        v_error := sqlstate || ': the table has changed since it was tracked: ' || sqlerrm;
-        v_changed := null;
-        v_before := case
-            when %11$s and tg_op <> 'INSERT' then jsonb_build_object('row', format('%%s', old))
-        end;
-        v_after := case
-            when %11$s and tg_op <> 'DELETE' then jsonb_build_object('row', format('%%s', new))
-        end;
-    when data_exception or program_limit_exceeded or out_of_memory then
-        v_error := sqlstate || ': ' || sqlerrm;
-        v_before := null;
-        v_after := null;
-        if tg_op = 'UPDATE' then
-            v_changed := array_remove(array[%12$s]::text[], null);
-        end if;
-    end;
-
-    -- They are indexed, and an index holds no longer entries. The row itself has the value.
-    if octet_length(v_resource_id) > 1000 then
-        v_resource_id := 'sha256:' || encode(sha256(convert_to(v_resource_id, 'UTF8')), 'hex');
-    end if;
-    if octet_length(v_organization_id) > 1000 then
-        v_organization_id := 'sha256:'
-            || encode(sha256(convert_to(v_organization_id, 'UTF8')), 'hex');
-    end if;
-
-    v_action_type := case tg_op
-        when 'INSERT' then 'create' when 'UPDATE' then 'update' else 'delete'
-    end;
-    v_action := case tg_op
-        when 'INSERT' then %13$L when 'UPDATE' then %14$L when 'DELETE' then %15$L else %16$L
-    end;
-
-    -- What the defaults of the columns would give. PL/pgSQL keeps an expression ready for the whole
-    -- transaction; in the insert it would be made ready for every row. The system is asked for
-    -- random bytes once; the halves of their digest say nothing about each other.
+%1$s
+    -- The system is asked for random bytes once; the halves of their digest say nothing about each
+    -- other.
     v_random := sha256(uuid_send(gen_random_uuid()));
     v_event_id := chronicle.uuid_v7(v_random);
     v_payload_salt := encode(substr(v_random, 17), 'hex');
@@ -480,9 +656,9 @@ begin
     v_now := clock_timestamp();
 
     -- Two statements, because naming fewer columns makes the one without a context cheaper.
-    if coalesce(current_setting('chronicle.context', true), '') = ''
-        and coalesce(current_setting('request.jwt.claims', true), '') = ''
-    then
+    if concat(
+        current_setting('chronicle.context', true), current_setting('request.jwt.claims', true)
+    ) = '' then
         insert into chronicle.events (
             event_id, seq, transaction_id, occurred_at, recorded_at, payload_salt, organization_id,
             actor_type, actor_id, context_state, origin, action_type, action, resource_type,
@@ -490,8 +666,9 @@ begin
             changed_columns, payload_error
         ) values (
             v_event_id, v_seq, v_transaction_id, v_now, v_now, v_payload_salt, v_organization_id,
-            'system', session_user, 'absent', 'captured', v_action_type,
-            v_action, %10$L, v_resource_id, v_related, %17$s, v_before, v_after, v_changed, v_error
+            'system', session_user, 'absent', 'captured', %2$L, %3$L, %4$L,
+            v_resource_id, v_related, %5$s, v_before, v_after,
+            v_changed, v_error
         );
         return null;
     end if;
@@ -499,18 +676,16 @@ begin
     v_context := chronicle.resolve_context();
     insert into chronicle.events (
         event_id, seq, transaction_id, occurred_at, recorded_at, payload_salt, organization_id,
-        actor_type, actor_id, actor_role, impersonator_id, is_ai_action, context_state, origin,
-        action_type, action, reason, resource_type, resource_id, related_resources,
-        table_id, details_before, details_after, changed_columns, payload_error, ai_operation_id,
-        session_id, request_id, trace_id, operation_id, ip_address, user_agent,
-        client_info
+        actor_type,
+        actor_id,
+        actor_role, impersonator_id,
+        is_ai_action,
+        context_state, origin, action_type, action, reason, resource_type, resource_id,
+        related_resources, table_id, details_before, details_after, changed_columns, payload_error,
+        ai_operation_id, session_id, request_id, trace_id,
+        operation_id, ip_address, user_agent, client_info
     ) values (
-        v_event_id,
-        v_seq,
-        v_transaction_id,
-        v_now,
-        v_now,
-        v_payload_salt,
+        v_event_id, v_seq, v_transaction_id, v_now, v_now, v_payload_salt,
         coalesce(v_organization_id, v_context.organization_id),
         coalesce(
             v_context.actor_type,
@@ -520,66 +695,35 @@ begin
             when v_context.actor_type is null then coalesce(v_context.actor_id, session_user)
             else v_context.actor_id
         end,
-        v_context.actor_role,
-        v_context.impersonator_id,
+        v_context.actor_role, v_context.impersonator_id,
         coalesce(v_context.actor_type = 'ai', false) or v_context.ai_operation_id is not null,
-        v_context.context_state,
-        'captured',
-        v_action_type,
-        v_action,
-        v_context.reason,
-        %10$L,
-        v_resource_id,
-        v_related,
-        %17$s,
-        v_before,
-        v_after,
-        v_changed,
-        v_error,
-        v_context.ai_operation_id,
-        v_context.session_id,
-        v_context.request_id,
-        v_context.trace_id,
-        v_context.operation_id,
-        v_context.ip_address,
-        v_context.user_agent,
-        v_context.client_info
+        v_context.context_state, 'captured', %2$L, %3$L, v_context.reason, %4$L, v_resource_id,
+        v_related, %5$s, v_before, v_after, v_changed, v_error,
+        v_context.ai_operation_id, v_context.session_id, v_context.request_id, v_context.trace_id,
+        v_context.operation_id, v_context.ip_address, v_context.user_agent, v_context.client_info
     );
     return null;
 end
 $body$,
-        chronicle.key_expression('old', _options.key_columns), -- 1
-        chronicle.organization_expression('old', _options.organization_column), -- 2
-        chronicle.shape_expression('old', _table), -- 3
-        chronicle.row_expression(
-            'old', _options.captured_columns, _options.masked_columns, v_user_typed
-        ), -- 4
-        chronicle.key_expression('new', _options.key_columns), -- 5
-        chronicle.organization_expression('new', _options.organization_column), -- 6
-        chronicle.shape_expression('new', _table), -- 7
-        chronicle.row_expression(
-            'new', _options.captured_columns, _options.masked_columns, v_user_typed
-        ), -- 8
-        v_update, -- 9
-        _options.resource_type, -- 10
-        v_shows_rows, -- 11
-        v_changed, -- 12
-        _options.resource_type || '.create', -- 13
-        _options.resource_type || '.update', -- 14
-        _options.resource_type || '.delete', -- 15
-        _options.resource_type || '.truncate', -- 16
-        _options.table_id -- 17
+        case
+            when _operation = 'TRUNCATE' then ''
+            else chronicle.rendering_block(_table, _options, _operation)
+        end, -- 1
+        v_action_type,
+        v_action, -- 3
+        _options.resource_type,
+        _options.table_id -- 5
     );
 end
 $$;
 
-comment on function chronicle.capture_function_body(regclass, chronicle.table_registry) is
-'Private. The text of the trigger function that captures a table. _options: its row of the
-registry.';
+comment on function chronicle.capture_function_body(regclass, chronicle.table_registry, text) is
+'Private. The text of a trigger function that captures changes of a table. _options: its row of the
+registry. _operation: INSERT, UPDATE, DELETE or TRUNCATE.';
 
-revoke execute on function chronicle.capture_function_body(regclass, chronicle.table_registry)
+revoke execute on function chronicle.capture_function_body(regclass, chronicle.table_registry, text)
 from public;
-grant execute on function chronicle.capture_function_body(regclass, chronicle.table_registry)
+grant execute on function chronicle.capture_function_body(regclass, chronicle.table_registry, text)
 to chronicle_writer;
 
 -- The trigger on the table leads to the function, and the function's name to the id: that survives
@@ -590,7 +734,7 @@ language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-    select substring(p.proname from '^capture_([0-9]+)$')::integer
+    select substring(p.proname from '^capture_([0-9]+)_')::integer
     from pg_catalog.pg_trigger as t
     inner join pg_catalog.pg_proc as p on p.oid = t.tgfoid
     where t.tgrelid = _table and p.pronamespace = 'chronicle_capture'::regnamespace
@@ -609,11 +753,13 @@ language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-    select count(*) = 3
+    select count(*) = 4
     from pg_catalog.pg_trigger as t
     inner join pg_catalog.pg_proc as p on p.oid = t.tgfoid
     where t.tgrelid = _table
-        and t.tgname in ('!chronicle_row', '!chronicle_update', '!chronicle_truncate')
+        and t.tgname in (
+            '!chronicle_insert', '!chronicle_update', '!chronicle_delete', '!chronicle_truncate'
+        )
         and t.tgenabled = 'A'
         and p.pronamespace = 'chronicle_capture'::regnamespace
 $$;
@@ -807,7 +953,7 @@ begin
     perform chronicle.check_trackable(_table);
     perform chronicle.check_owner_consents(_table);
 
-    v_columns := array(select c.column_name from chronicle.capture_columns(_table) as c);
+    v_columns := array(select c.column_name from chronicle.capture_columns(_table, '{}') as c);
     v_key := array(
         select a.attname
         from pg_catalog.pg_index as i
@@ -863,16 +1009,16 @@ begin
                     from pg_catalog.pg_trigger as t
                     inner join pg_catalog.pg_proc as p on p.oid = t.tgfoid
                     where p.pronamespace = 'chronicle_capture'::regnamespace
-                        and p.proname = 'capture_' || r.table_id
+                        and p.proname like format('capture\_%s\_%%', r.table_id)
                 )
         )
     );
     if v_table_id is null then
         insert into chronicle.table_registry (
             schema_name, table_name, resource_type, excluded_columns, masked_columns,
-            captured_columns, key_columns
+            captured_columns, key_columns, shape
         )
-        values (v_schema_name, v_table_name, 'new', '{}', '{}', '{}', '{}')
+        values (v_schema_name, v_table_name, 'new', '{}', '{}', '{}', '{}', '{}')
         returning table_id into v_table_id;
     else
         select * into v_before
@@ -895,6 +1041,7 @@ begin
             select c.name from unnest(v_columns) as c (name) where c.name <> all(_exclude_columns)
         ),
         key_columns = v_key,
+        shape = chronicle.table_shape(_table),
         tracked_since = case
             when r.tracked_until is null then r.tracked_since else clock_timestamp()
         end,
@@ -935,9 +1082,9 @@ to chronicle_admin;
 
 -- Runs as the writer, who owns the capture functions and so lends them the right to insert events,
 -- and no other. Until chronicle.confirm_tracking, in the same transaction, the table's owner may
--- attach the function to a trigger; afterwards nobody may. It is made only for the table that it is
--- named for: another one's columns would blind it.
-create or replace function chronicle.create_capture_function(_table regclass, _table_id integer)
+-- attach them to triggers. They are made only for the table that they are named for: another one's
+-- columns would blind them.
+create or replace function chronicle.create_capture_functions(_table regclass, _table_id integer)
 returns void
 language plpgsql
 volatile
@@ -947,7 +1094,8 @@ as $$
 declare
     v_options chronicle.table_registry;
     v_owner name;
-    v_name constant text := format('chronicle_capture.capture_%s()', _table_id);
+    v_operation text;
+    v_name text;
 begin
     perform chronicle.check_owner_consents(_table);
     select r.* into v_options
@@ -967,40 +1115,46 @@ begin
     from pg_catalog.pg_class as c
     where c.oid = _table;
 
-    -- Whoever replaces a function must be able to execute it, its owner too.
-    if to_regprocedure(v_name) is not null then
-        execute format('grant execute on function %s to chronicle_writer', v_name);
-    end if;
-    execute format(
-        E'create or replace function %s\nreturns trigger\nlanguage plpgsql\nsecurity definer\n'
-        'set search_path = pg_catalog, pg_temp\n%sas %L',
-        v_name,
-        chronicle.capture_settings(_table),
-        chronicle.capture_function_body(_table, v_options)
-    );
-    execute format(
-        'comment on function %s is %L',
-        v_name,
-        format(
-            'Captures %I.%I. Generated by chronicle.enable_tracking.',
-            v_options.schema_name, v_options.table_name
-        )
-    );
-    execute format('revoke execute on function %s from public', v_name);
-    execute format('grant execute on function %s to %I', v_name, v_owner);
+    foreach v_operation in array array['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE'] loop
+        v_name := format('chronicle_capture.capture_%s_%s()', _table_id, lower(v_operation));
+        -- Whoever replaces a function must be able to execute it, its owner too.
+        if to_regprocedure(v_name) is not null then
+            execute format('grant execute on function %s to chronicle_writer', v_name);
+        end if;
+        execute format(
+            E'create or replace function %s\nreturns trigger\nlanguage plpgsql\nsecurity definer\n'
+            'set search_path = pg_catalog, pg_temp\n%sas %L',
+            v_name,
+            chronicle.capture_settings(_table),
+            chronicle.capture_function_body(_table, v_options, v_operation)
+        );
+        execute format(
+            'comment on function %s is %L',
+            v_name,
+            format(
+                'Captures each %s of %I.%I. Generated by chronicle.enable_tracking.',
+                lower(v_operation), v_options.schema_name, v_options.table_name
+            )
+        );
+        execute format('revoke execute on function %s from public', v_name);
+        execute format('grant execute on function %s to %I', v_name, v_owner);
+    end loop;
 end
 $$;
 
-comment on function chronicle.create_capture_function(regclass, integer) is
-'Private. Makes the trigger function that captures a registered table, executable by the table''s
+comment on function chronicle.create_capture_functions(regclass, integer) is
+'Private. Makes the trigger functions that capture a registered table, executable by the table''s
 owner until chronicle.confirm_tracking.
 Errors: 42501 unless the owner consents; 55000 for another table than the registered one.';
 
-revoke execute on function chronicle.create_capture_function(regclass, integer) from public;
-grant execute on function chronicle.create_capture_function(regclass, integer) to chronicle_admin;
-alter function chronicle.create_capture_function(regclass, integer) owner to chronicle_writer;
+revoke execute on function chronicle.create_capture_functions(regclass, integer) from public;
+grant execute on function chronicle.create_capture_functions(regclass, integer) to chronicle_admin;
+alter function chronicle.create_capture_functions(regclass, integer) owner to chronicle_writer;
 
--- Runs as the writer, who owns the capture function and is the one to close it.
+-- Runs as the writer, who owns the capture functions and is the one to close them. Of a partitioned
+-- table the owner keeps the right to execute them: a new partition gets copies of the triggers, and
+-- the server asks its maker for that right. They could be misused to record changes that were not
+-- made, of that owner's table only, whose changes the owner can make as well.
 create or replace function chronicle.confirm_tracking(_table regclass, _table_id integer)
 returns void
 language plpgsql
@@ -1009,32 +1163,37 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_grantee text;
+    v_owner name;
+    v_is_partitioned boolean;
+    v_right record;
 begin
-    for v_grantee in
-        select quote_ident(pg_get_userbyid(a.grantee))
-        from pg_catalog.pg_proc as p
-        cross join lateral aclexplode(p.proacl) as a
-        where p.pronamespace = 'chronicle_capture'::regnamespace
-            and p.proname = 'capture_' || _table_id
-        group by 1
-    loop
-        execute format(
-            'revoke execute on function chronicle_capture.capture_%s() from %s',
-            _table_id, v_grantee
-        );
-    end loop;
-
     if chronicle.tracked_table_id(_table) is distinct from _table_id then
         raise exception 'the capture triggers of % do not stand', _table
             using errcode = 'object_not_in_prerequisite_state',
                 hint = 'Call chronicle.enable_tracking, not what it calls.';
     end if;
+    select pg_get_userbyid(c.relowner), c.relkind = 'p' into strict v_owner, v_is_partitioned
+    from pg_catalog.pg_class as c
+    where c.oid = _table;
+
+    for v_right in
+        select p.oid::regprocedure as function_name, pg_get_userbyid(a.grantee) as grantee
+        from pg_catalog.pg_proc as p
+        cross join lateral aclexplode(p.proacl) as a
+        where p.pronamespace = 'chronicle_capture'::regnamespace
+            and p.proname like format('capture\_%s\_%%', _table_id)
+            and not (v_is_partitioned and a.grantee = v_owner::regrole)
+    loop
+        execute format(
+            'revoke execute on function %s from %I', v_right.function_name, v_right.grantee
+        );
+    end loop;
 end
 $$;
 
 comment on function chronicle.confirm_tracking(regclass, integer) is
-'Private. Closes a capture function to everybody and checks that the triggers stand.';
+'Private. Checks that the capture triggers stand and closes their functions to everybody, except for
+the owner of a partitioned table.';
 
 revoke execute on function chronicle.confirm_tracking(regclass, integer) from public;
 grant execute on function chronicle.confirm_tracking(regclass, integer) to chronicle_admin;
@@ -1062,7 +1221,11 @@ begin
                 hint = 'Call chronicle.disable_tracking with the table.';
     end if;
 
-    execute format('drop function chronicle_capture.capture_%s()', _table_id);
+    execute format(
+        'drop function chronicle_capture.capture_%1$s_insert(), '
+        'chronicle_capture.capture_%1$s_update(), chronicle_capture.capture_%1$s_delete(), '
+        'chronicle_capture.capture_%1$s_truncate()', _table_id
+    );
     perform chronicle.log_management_event(
         'delete', 'chronicle.tracking.disable', 'chronicle.tracked_table',
         format('%I.%I', v_options.schema_name, v_options.table_name),
@@ -1072,7 +1235,7 @@ end
 $$;
 
 comment on function chronicle.retire_tracked_table(integer) is
-'Private. Drops the capture function of a table whose triggers are gone, and records that tracking
+'Private. Drops the capture functions of a table whose triggers are gone, and records that tracking
 ended.';
 
 revoke execute on function chronicle.retire_tracked_table(integer) from public;
@@ -1100,7 +1263,7 @@ declare
     v_before_id constant integer := chronicle.tracked_table_id(_table);
     v_before chronicle.table_registry;
     v_after chronicle.table_registry;
-    v_function text;
+    v_operation text;
 begin
     perform chronicle.check_trackable(_table);
     perform chronicle.check_owns_table(_table);
@@ -1122,25 +1285,22 @@ begin
         return;
     end if;
 
-    perform chronicle.create_capture_function(_table, v_after.table_id);
-    v_function := format('chronicle_capture.capture_%s()', v_after.table_id);
-    execute format(
-        'create or replace trigger "!chronicle_row" after insert or delete on %s '
-        'for each row execute function %s', _table, v_function
-    );
-    execute format(
-        'create or replace trigger "!chronicle_update" after update on %s for each row '
-        'when (old.* operator(pg_catalog.*<>) new.*) execute function %s', _table, v_function
-    );
-    execute format(
-        'create or replace trigger "!chronicle_truncate" after truncate on %s '
-        'for each statement execute function %s', _table, v_function
-    );
-    execute format(
-        'alter table %s enable always trigger "!chronicle_row", '
-        'enable always trigger "!chronicle_update", '
-        'enable always trigger "!chronicle_truncate"', _table
-    );
+    perform chronicle.create_capture_functions(_table, v_after.table_id);
+    foreach v_operation in array array['insert', 'update', 'delete', 'truncate'] loop
+        execute format(
+            'create or replace trigger "!chronicle_%1$s" after %1$s on %2$s for each %3$s '
+            'execute function chronicle_capture.capture_%4$s_%1$s()',
+            v_operation,
+            _table,
+            case v_operation
+                when 'truncate' then 'statement'
+                when 'update' then 'row when (old.* operator(pg_catalog.*<>) new.*)'
+                else 'row'
+            end,
+            v_after.table_id
+        );
+        execute format('alter table %s enable always trigger "!chronicle_%s"', _table, v_operation);
+    end loop;
     perform chronicle.confirm_tracking(_table, v_after.table_id);
     execute format('revoke trigger on %s from chronicle_writer', _table);
 end
@@ -1174,6 +1334,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_table_id constant integer := chronicle.tracked_table_id(_table);
+    v_operation text;
 begin
     if v_table_id is null then
         raise exception '% is not tracked', coalesce(_table::text, 'null')
@@ -1182,9 +1343,9 @@ begin
     end if;
     perform chronicle.check_owns_table(_table);
 
-    execute format('drop trigger if exists "!chronicle_row" on %s', _table);
-    execute format('drop trigger if exists "!chronicle_update" on %s', _table);
-    execute format('drop trigger if exists "!chronicle_truncate" on %s', _table);
+    foreach v_operation in array array['insert', 'update', 'delete', 'truncate'] loop
+        execute format('drop trigger if exists "!chronicle_%s" on %s', v_operation, _table);
+    end loop;
     perform chronicle.retire_tracked_table(v_table_id);
 end
 $$;
@@ -1196,47 +1357,6 @@ Errors: ZC005 for a table that is not tracked; 42501 for somebody else''s table.
 
 revoke execute on function chronicle.disable_tracking(regclass) from public;
 grant execute on function chronicle.disable_tracking(regclass) to chronicle_admin;
-
--- Names are those of today, found through the triggers; the registry's serve where the table is
--- gone.
-create view chronicle.table_names as
-select
-    r.table_id,
-    t.tgrelid as relation,
-    coalesce(n.nspname, r.schema_name) as schema_name,
-    coalesce(c.relname, r.table_name) as table_name
-from chronicle.table_registry as r
-left join pg_catalog.pg_proc as p
-    on p.pronamespace = (
-        select s.oid
-        from pg_catalog.pg_namespace as s
-        where s.nspname = 'chronicle_capture'
-    )
-    and p.proname = 'capture_' || r.table_id
-left join (
-    select
-        g.tgfoid,
-        min(g.tgrelid) as tgrelid
-    from pg_catalog.pg_trigger as g
-    where g.tgparentid = 0
-    group by g.tgfoid
-) as t on t.tgfoid = p.oid
-left join pg_catalog.pg_class as c on c.oid = t.tgrelid
-left join pg_catalog.pg_namespace as n on n.oid = c.relnamespace;
-
-comment on view chronicle.table_names is
-'Private. What the tables of the registry are called today.';
-comment on column chronicle.table_names.table_id is
-'As in chronicle.table_registry.';
-comment on column chronicle.table_names.relation is
-'Oid of the table; null when no capture trigger stands.';
-comment on column chronicle.table_names.schema_name is
-'Schema of the table.';
-comment on column chronicle.table_names.table_name is
-'Name of the table.';
-
-revoke all on chronicle.table_names from public;
-grant select on chronicle.table_names to chronicle_reader, chronicle_admin;
 
 create view chronicle.tracked_tables as
 select
@@ -1254,7 +1374,7 @@ select
         when r.tracked_until is not null then 'ended'
         when n.relation is null then 'broken'
         when not chronicle.has_capture_triggers(n.relation) then 'broken'
-        when coalesce(d.added_columns, d.lost_columns) is not null then 'drifted'
+        when not chronicle.has_shape(r.table_id) then 'drifted'
         else 'tracked'
     end as state,
     case
@@ -1263,12 +1383,12 @@ select
             then 'No capture trigger stands: the table or its triggers were dropped.'
         when not chronicle.has_capture_triggers(n.relation)
             then 'A capture trigger is missing or disabled; chronicle.enable_tracking puts it back.'
-        when coalesce(d.added_columns, d.lost_columns) is not null
+        when not chronicle.has_shape(r.table_id)
             then concat_ws(
                 ' ',
-                'The table has changed since.',
-                'Not recorded column by column: ' || d.added_columns || '.',
-                'Gone: ' || d.lost_columns || '.',
+                'The table has changed since: its rows are recorded in their text form.',
+                'Now: ' || d.added || '.',
+                'Before: ' || d.lost || '.',
                 'chronicle.enable_tracking takes it up.'
             )
     end as problem
@@ -1276,24 +1396,23 @@ from chronicle.table_registry as r
 inner join chronicle.table_names as n on n.table_id = r.table_id
 left join lateral (
     select
-        (
-            select string_agg(a.attname, ', ' order by a.attnum)
-            from pg_catalog.pg_attribute as a
-            where
-                a.attrelid = n.relation
-                and a.attnum > 0
-                and not a.attisdropped
-                and a.attgenerated <> 'v'
-                and a.attname <> all(r.captured_columns || r.excluded_columns)
-        ) as added_columns,
-        (
-            select string_agg(k.name, ', ' order by k.place)
-            from unnest(r.captured_columns) with ordinality as k (name, place)
-            where not exists (
-                select from pg_catalog.pg_attribute as a
-                where a.attrelid = n.relation and a.attname = k.name and not a.attisdropped
-            )
-        ) as lost_columns
+        string_agg(s.description, ', ' order by s.place) filter (where s.is_new) as added,
+        string_agg(s.description, ', ' order by s.place) filter (where not s.is_new) as lost
+    from (
+        select
+            a.description,
+            a.place,
+            true as is_new
+        from unnest(chronicle.table_shape(n.relation)) with ordinality as a (description, place)
+        where a.description <> all(r.shape)
+        union all
+        select
+            b.description,
+            b.place,
+            false as is_new
+        from unnest(r.shape) with ordinality as b (description, place)
+        where b.description <> all(chronicle.table_shape(n.relation))
+    ) as s
 ) as d on true;
 
 comment on view chronicle.tracked_tables is

@@ -82,12 +82,16 @@ set local role chronicle_owner;
 set local role chronicle_owner;
 grant create on schema chronicle to chronicle_writer;
 \ir capture/table_registry.sql
+\ir capture/table_shape.sql
+\ir capture/table_names.sql
+\ir capture/has_shape.sql
 \ir capture/capture_columns.sql
 \ir capture/capture_settings.sql
-\ir capture/row_expression.sql
+\ir capture/object_expression.sql
 \ir capture/key_expression.sql
-\ir capture/organization_expression.sql
-\ir capture/shape_expression.sql
+\ir capture/key_statements.sql
+\ir capture/update_statements.sql
+\ir capture/rendering_block.sql
 \ir capture/capture_function_body.sql
 \ir capture/tracked_table_id.sql
 \ir capture/has_capture_triggers.sql
@@ -96,12 +100,11 @@ grant create on schema chronicle to chronicle_writer;
 \ir capture/check_owns_table.sql
 \ir capture/check_owner_consents.sql
 \ir capture/register_tracked_table.sql
-\ir capture/create_capture_function.sql
+\ir capture/create_capture_functions.sql
 \ir capture/confirm_tracking.sql
 \ir capture/retire_tracked_table.sql
 \ir capture/enable_tracking.sql
 \ir capture/disable_tracking.sql
-\ir capture/table_names.sql
 \ir capture/tracked_tables.sql
 revoke create on schema chronicle from chronicle_writer;
 

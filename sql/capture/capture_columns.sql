@@ -1,19 +1,22 @@
--- How each column is compared and rendered, decided once, when the capture function is made.
+-- How each column is compared and rendered, decided once, when the capture functions are made.
 --
--- Comparison: "is distinct from" only where equal values are the same bytes. Numeric 1.0 equals
--- 1.00, a float -0 equals 0, an interval of a day equals 24 hours, a text under a nondeterministic
--- collation equals another, and json has no equality at all; all these are compared as images
--- (*<>), which also needs no operator that a user may have made.
+-- Comparison: "is distinct from" only for built-in types whose equal values are the same bytes.
+-- Numeric 1.0 equals 1.00, a float -0 equals 0, an interval of a day equals 24 hours, a text under
+-- a nondeterministic collation equals another, and json has no equality at all; all these are
+-- compared as images (*<>), and so are users' types: for an enum, a cast that a user made could be
+-- taken for the comparison.
 --
 -- Rendering: a type that a user can define may have a cast to json, and jsonb_build_object would
--- run that cast with the writer's rights. Such values are rendered by the output function of their
--- type.
-create or replace function chronicle.capture_columns(_table regclass)
+-- run it with the writer's rights. Such values are rendered by the output function of their type,
+-- and so are arrays that do not begin at 1, since JSON has no bounds.
+create or replace function chronicle.capture_columns(_table regclass, _masked_columns name[])
 returns table (
     column_name name,
     place integer,
-    type_name text,
     comparison text,
+    old_value text,
+    new_value text,
+    is_short boolean,
     is_user_type boolean,
     base_type oid
 )
@@ -24,8 +27,7 @@ as $$
     with recursive unwrapped as (
         -- Domains are unwrapped down to what they stand on, arrays down to their elements.
         select
-            a.attname, a.attnum, a.attcollation, a.atttypid as declared_type, a.atttypid as type_id,
-            false as is_array
+            a.attname, a.attnum, a.attcollation, a.atttypid as type_id, false as is_array
         from pg_catalog.pg_attribute as a
         where a.attrelid = _table
             and a.attnum > 0
@@ -34,48 +36,74 @@ as $$
             and a.attgenerated <> 'v'
         union all
         select
-            u.attname, u.attnum, u.attcollation, u.declared_type,
+            u.attname, u.attnum, u.attcollation,
             case t.typtype when 'd' then t.typbasetype else t.typelem end,
             u.is_array or t.typtype <> 'd'
         from unwrapped as u
         inner join pg_catalog.pg_type as t on t.oid = u.type_id
         where t.typtype = 'd' or t.typsubscript = 'array_subscript_handler'::regproc
+    ),
+    described as (
+        select
+            u.attname as name,
+            u.attnum::integer as place,
+            not u.is_array and (
+                t.oid = any(
+                    array[
+                        'bool', 'int2', 'int4', 'int8', 'oid', 'uuid', 'date', 'time', 'timestamp',
+                        'timestamptz', 'bytea', 'money', 'macaddr', 'name'
+                    ]::regtype[]::oid[]
+                )
+                or t.oid in ('text'::regtype, 'varchar'::regtype)
+                and coalesce(c.collisdeterministic, true)
+            ) as is_exact,
+            u.is_array,
+            not u.is_array and t.typlen > 0 as is_short,
+            t.oid >= 16384 as is_user_type,
+            t.oid as base_type
+        from unwrapped as u
+        inner join pg_catalog.pg_type as t on t.oid = u.type_id
+        left join pg_catalog.pg_collation as c on c.oid = u.attcollation
+        where t.typtype <> 'd'
+            and t.typsubscript is distinct from 'array_subscript_handler'::regproc
     )
     select
-        u.attname,
-        u.attnum::integer,
-        u.declared_type::regtype::text,
+        d.name,
+        d.place,
         format(
             case
-                when not u.is_array and (
-                    t.typtype = 'e'
-                    or t.oid = any(
-                        array[
-                            'bool', 'int2', 'int4', 'int8', 'oid', 'uuid', 'date', 'time',
-                            'timestamp', 'timestamptz', 'bytea', 'money', 'macaddr', 'name'
-                        ]::regtype[]::oid[]
-                    )
-                    or t.oid in ('text'::regtype, 'varchar'::regtype)
-                        and coalesce(c.collisdeterministic, true)
-                )
-                    then 'old.%1$I is distinct from new.%1$I'
+                when d.is_exact then 'old.%1$I is distinct from new.%1$I'
                 else 'row(old.%1$I)::record operator(pg_catalog.*<>) row(new.%1$I)::record'
             end,
-            u.attname
+            d.name
         ),
-        t.oid >= 16384,
-        t.oid
-    from unwrapped as u
-    inner join pg_catalog.pg_type as t on t.oid = u.type_id
-    left join pg_catalog.pg_collation as c on c.oid = u.attcollation
-    where t.typtype <> 'd' and t.typsubscript is distinct from 'array_subscript_handler'::regproc
-    order by u.attnum
+        format(v.template, 'old', d.name),
+        format(v.template, 'new', d.name),
+        d.is_short,
+        d.is_user_type,
+        d.base_type
+    from described as d
+    cross join lateral (
+        select case
+            when d.name = any(_masked_columns)
+                then 'case when %1$s.%2$I is distinct from null then ''[masked]'' end'
+            when d.is_user_type
+                then 'case when %1$s.%2$I is distinct from null then format(''%%s'', %1$s.%2$I) end'
+            when d.is_array
+                then 'case when position(''['' in replace(array_dims(%1$s.%2$I), ''[1:'', '''')) '
+                    '> 0 then to_jsonb(format(''%%s'', %1$s.%2$I)) else to_jsonb(%1$s.%2$I) end'
+            else '%1$s.%2$I'
+        end as template
+    ) as v
+    order by d.place
 $$;
 
-comment on function chronicle.capture_columns(regclass) is
+comment on function chronicle.capture_columns(regclass, name[]) is
 'Private. The columns of a table that can be captured, in their order. comparison: an expression
-that is true when old and new differ. is_user_type: the type is, or is made of, one that is not
-built in. base_type: what lies under domains and arrays.';
+that is true when old and new differ. old_value, new_value: expressions that render a value.
+is_short: its text has at most a hundred bytes. is_user_type: the type is, or is made of, one that
+is not built in. base_type: what lies under domains and arrays. _masked_columns: those of which no
+value is rendered.';
 
-revoke execute on function chronicle.capture_columns(regclass) from public;
-grant execute on function chronicle.capture_columns(regclass) to chronicle_writer;
+revoke execute on function chronicle.capture_columns(regclass, name[]) from public;
+grant execute on function chronicle.capture_columns(regclass, name[]) to chronicle_writer;

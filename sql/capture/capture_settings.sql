@@ -25,19 +25,15 @@ as $$
         (E'set lc_monetary = ''C''\n', array['money']),
         (
             E'set extra_float_digits = 1\n',
-            array['float4', 'float8', 'point', 'line', 'lseg', 'box', 'path', 'polygon', 'circle']
+            array[
+                'float4', 'float8', 'point', 'line', 'lseg', 'box', 'path', 'polygon', 'circle'
+            ]
         )
     ) as s (clause, type_names)
     where exists (
-        select from chronicle.capture_columns(_table) as c
+        select from chronicle.capture_columns(_table, '{}') as c
         -- What a user's type is made of is not looked into: it may be anything.
-        where c.is_user_type or c.base_type::regtype::text = any(
-            array(
-                select n.name::regtype::text
-                from unnest(s.type_names) as n (name)
-                where to_regtype(n.name) is not null
-            )
-        )
+        where c.is_user_type or c.base_type = any(s.type_names::regtype[]::oid[])
     )
 $$;
 

@@ -7,6 +7,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_table_id constant integer := chronicle.tracked_table_id(_table);
+    v_operation text;
 begin
     if v_table_id is null then
         raise exception '% is not tracked', coalesce(_table::text, 'null')
@@ -15,9 +16,9 @@ begin
     end if;
     perform chronicle.check_owns_table(_table);
 
-    execute format('drop trigger if exists "!chronicle_row" on %s', _table);
-    execute format('drop trigger if exists "!chronicle_update" on %s', _table);
-    execute format('drop trigger if exists "!chronicle_truncate" on %s', _table);
+    foreach v_operation in array array['insert', 'update', 'delete', 'truncate'] loop
+        execute format('drop trigger if exists "!chronicle_%s" on %s', v_operation, _table);
+    end loop;
     perform chronicle.retire_tracked_table(v_table_id);
 end
 $$;

@@ -20,7 +20,7 @@ declare
     v_before_id constant integer := chronicle.tracked_table_id(_table);
     v_before chronicle.table_registry;
     v_after chronicle.table_registry;
-    v_function text;
+    v_operation text;
 begin
     perform chronicle.check_trackable(_table);
     perform chronicle.check_owns_table(_table);
@@ -42,25 +42,22 @@ begin
         return;
     end if;
 
-    perform chronicle.create_capture_function(_table, v_after.table_id);
-    v_function := format('chronicle_capture.capture_%s()', v_after.table_id);
-    execute format(
-        'create or replace trigger "!chronicle_row" after insert or delete on %s '
-        'for each row execute function %s', _table, v_function
-    );
-    execute format(
-        'create or replace trigger "!chronicle_update" after update on %s for each row '
-        'when (old.* operator(pg_catalog.*<>) new.*) execute function %s', _table, v_function
-    );
-    execute format(
-        'create or replace trigger "!chronicle_truncate" after truncate on %s '
-        'for each statement execute function %s', _table, v_function
-    );
-    execute format(
-        'alter table %s enable always trigger "!chronicle_row", '
-        'enable always trigger "!chronicle_update", '
-        'enable always trigger "!chronicle_truncate"', _table
-    );
+    perform chronicle.create_capture_functions(_table, v_after.table_id);
+    foreach v_operation in array array['insert', 'update', 'delete', 'truncate'] loop
+        execute format(
+            'create or replace trigger "!chronicle_%1$s" after %1$s on %2$s for each %3$s '
+            'execute function chronicle_capture.capture_%4$s_%1$s()',
+            v_operation,
+            _table,
+            case v_operation
+                when 'truncate' then 'statement'
+                when 'update' then 'row when (old.* operator(pg_catalog.*<>) new.*)'
+                else 'row'
+            end,
+            v_after.table_id
+        );
+        execute format('alter table %s enable always trigger "!chronicle_%s"', _table, v_operation);
+    end loop;
     perform chronicle.confirm_tracking(_table, v_after.table_id);
     execute format('revoke trigger on %s from chronicle_writer', _table);
 end

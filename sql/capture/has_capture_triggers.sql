@@ -4,11 +4,13 @@ language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-    select count(*) = 3
+    select count(*) = 4
     from pg_catalog.pg_trigger as t
     inner join pg_catalog.pg_proc as p on p.oid = t.tgfoid
     where t.tgrelid = _table
-        and t.tgname in ('!chronicle_row', '!chronicle_update', '!chronicle_truncate')
+        and t.tgname in (
+            '!chronicle_insert', '!chronicle_update', '!chronicle_delete', '!chronicle_truncate'
+        )
         and t.tgenabled = 'A'
         and p.pronamespace = 'chronicle_capture'::regnamespace
 $$;

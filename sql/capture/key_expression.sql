@@ -5,14 +5,16 @@ immutable
 set search_path = pg_catalog, pg_temp
 as $$
     select case cardinality(_key_columns)
-        when 0 then 'null::text'
+        when 0 then 'null'
         when 1 then format('format(''%%s'', %s.%I)', _row, _key_columns[1])
-        else (
-            select 'jsonb_build_object(' || string_agg(
-                format('%L, format(''%%s'', %s.%I)', k.name, _row, k.name), ', ' order by k.place
-            ) || ')::text'
-            from unnest(_key_columns) with ordinality as k (name, place)
-        )
+        else chronicle.object_expression(
+            _key_columns,
+            array(
+                select format('format(''%%s'', %s.%I)', _row, k.name)
+                from unnest(_key_columns) with ordinality as k (name, place)
+                order by k.place
+            )
+        ) || '::text'
     end
 $$;
 

@@ -30,7 +30,7 @@ begin
     perform chronicle.check_trackable(_table);
     perform chronicle.check_owner_consents(_table);
 
-    v_columns := array(select c.column_name from chronicle.capture_columns(_table) as c);
+    v_columns := array(select c.column_name from chronicle.capture_columns(_table, '{}') as c);
     v_key := array(
         select a.attname
         from pg_catalog.pg_index as i
@@ -86,16 +86,16 @@ begin
                     from pg_catalog.pg_trigger as t
                     inner join pg_catalog.pg_proc as p on p.oid = t.tgfoid
                     where p.pronamespace = 'chronicle_capture'::regnamespace
-                        and p.proname = 'capture_' || r.table_id
+                        and p.proname like format('capture\_%s\_%%', r.table_id)
                 )
         )
     );
     if v_table_id is null then
         insert into chronicle.table_registry (
             schema_name, table_name, resource_type, excluded_columns, masked_columns,
-            captured_columns, key_columns
+            captured_columns, key_columns, shape
         )
-        values (v_schema_name, v_table_name, 'new', '{}', '{}', '{}', '{}')
+        values (v_schema_name, v_table_name, 'new', '{}', '{}', '{}', '{}', '{}')
         returning table_id into v_table_id;
     else
         select * into v_before
@@ -118,6 +118,7 @@ begin
             select c.name from unnest(v_columns) as c (name) where c.name <> all(_exclude_columns)
         ),
         key_columns = v_key,
+        shape = chronicle.table_shape(_table),
         tracked_since = case
             when r.tracked_until is null then r.tracked_since else clock_timestamp()
         end,

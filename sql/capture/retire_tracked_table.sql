@@ -20,7 +20,11 @@ begin
                 hint = 'Call chronicle.disable_tracking with the table.';
     end if;
 
-    execute format('drop function chronicle_capture.capture_%s()', _table_id);
+    execute format(
+        'drop function chronicle_capture.capture_%1$s_insert(), '
+        'chronicle_capture.capture_%1$s_update(), chronicle_capture.capture_%1$s_delete(), '
+        'chronicle_capture.capture_%1$s_truncate()', _table_id
+    );
     perform chronicle.log_management_event(
         'delete', 'chronicle.tracking.disable', 'chronicle.tracked_table',
         format('%I.%I', v_options.schema_name, v_options.table_name),
@@ -30,7 +34,7 @@ end
 $$;
 
 comment on function chronicle.retire_tracked_table(integer) is
-'Private. Drops the capture function of a table whose triggers are gone, and records that tracking
+'Private. Drops the capture functions of a table whose triggers are gone, and records that tracking
 ended.';
 
 revoke execute on function chronicle.retire_tracked_table(integer) from public;

@@ -7,21 +7,21 @@ select
     coalesce(n.nspname, r.schema_name) as schema_name,
     coalesce(c.relname, r.table_name) as table_name
 from chronicle.table_registry as r
-left join pg_catalog.pg_proc as p
-    on p.pronamespace = (
-        select s.oid
-        from pg_catalog.pg_namespace as s
-        where s.nspname = 'chronicle_capture'
-    )
-    and p.proname = 'capture_' || r.table_id
 left join (
     select
-        g.tgfoid,
+        substring(p.proname from '^capture_([0-9]+)_')::integer as table_id,
         min(g.tgrelid) as tgrelid
-    from pg_catalog.pg_trigger as g
-    where g.tgparentid = 0
-    group by g.tgfoid
-) as t on t.tgfoid = p.oid
+    from pg_catalog.pg_proc as p
+    inner join pg_catalog.pg_trigger as g on g.tgfoid = p.oid
+    where
+        p.pronamespace = (
+            select s.oid
+            from pg_catalog.pg_namespace as s
+            where s.nspname = 'chronicle_capture'
+        )
+        and g.tgparentid = 0
+    group by 1
+) as t on t.table_id = r.table_id
 left join pg_catalog.pg_class as c on c.oid = t.tgrelid
 left join pg_catalog.pg_namespace as n on n.oid = c.relnamespace;
 
@@ -37,4 +37,4 @@ comment on column chronicle.table_names.table_name is
 'Name of the table.';
 
 revoke all on chronicle.table_names from public;
-grant select on chronicle.table_names to chronicle_reader, chronicle_admin;
+grant select on chronicle.table_names to chronicle_writer, chronicle_reader, chronicle_admin;

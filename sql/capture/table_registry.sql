@@ -10,6 +10,7 @@ create table chronicle.table_registry (
     masked_columns name[] not null,
     captured_columns name[] not null,
     key_columns name[] not null,
+    shape text[] not null,
     tracked_since timestamptz not null default clock_timestamp(),
     tracked_until timestamptz,
     constraint table_registry_resource_type_fits_index check (
@@ -21,8 +22,8 @@ comment on table chronicle.table_registry is
 'Every table that is or was tracked, and how. Rows stay when tracking ends: events refer to them.
 chronicle.tracked_tables shows how things stand.';
 comment on column chronicle.table_registry.table_id is
-'As in chronicle.events.table_id; the table''s capture function is
-chronicle_capture.capture_<table_id>.';
+'As in chronicle.events.table_id; the table''s capture functions are
+chronicle_capture.capture_<table_id>_insert, _update, _delete and _truncate.';
 comment on column chronicle.table_registry.schema_name is
 'Schema of the table when tracking was last enabled.';
 comment on column chronicle.table_registry.table_name is
@@ -39,6 +40,8 @@ comment on column chronicle.table_registry.captured_columns is
 'Columns that the capture function knows.';
 comment on column chronicle.table_registry.key_columns is
 'The primary key, in its order; empty: the table has none, and resource_id is null.';
+comment on column chronicle.table_registry.shape is
+'Every column with its type, in order, as the capture functions know them.';
 comment on column chronicle.table_registry.tracked_since is
 'When tracking was last begun.';
 comment on column chronicle.table_registry.tracked_until is

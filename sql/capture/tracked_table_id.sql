@@ -6,7 +6,7 @@ language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-    select substring(p.proname from '^capture_([0-9]+)$')::integer
+    select substring(p.proname from '^capture_([0-9]+)_')::integer
     from pg_catalog.pg_trigger as t
     inner join pg_catalog.pg_proc as p on p.oid = t.tgfoid
     where t.tgrelid = _table and p.pronamespace = 'chronicle_capture'::regnamespace

@@ -14,7 +14,7 @@ select
         when r.tracked_until is not null then 'ended'
         when n.relation is null then 'broken'
         when not chronicle.has_capture_triggers(n.relation) then 'broken'
-        when coalesce(d.added_columns, d.lost_columns) is not null then 'drifted'
+        when not chronicle.has_shape(r.table_id) then 'drifted'
         else 'tracked'
     end as state,
     case
@@ -23,12 +23,12 @@ select
             then 'No capture trigger stands: the table or its triggers were dropped.'
         when not chronicle.has_capture_triggers(n.relation)
             then 'A capture trigger is missing or disabled; chronicle.enable_tracking puts it back.'
-        when coalesce(d.added_columns, d.lost_columns) is not null
+        when not chronicle.has_shape(r.table_id)
             then concat_ws(
                 ' ',
-                'The table has changed since.',
-                'Not recorded column by column: ' || d.added_columns || '.',
-                'Gone: ' || d.lost_columns || '.',
+                'The table has changed since: its rows are recorded in their text form.',
+                'Now: ' || d.added || '.',
+                'Before: ' || d.lost || '.',
                 'chronicle.enable_tracking takes it up.'
             )
     end as problem
@@ -36,24 +36,23 @@ from chronicle.table_registry as r
 inner join chronicle.table_names as n on n.table_id = r.table_id
 left join lateral (
     select
-        (
-            select string_agg(a.attname, ', ' order by a.attnum)
-            from pg_catalog.pg_attribute as a
-            where
-                a.attrelid = n.relation
-                and a.attnum > 0
-                and not a.attisdropped
-                and a.attgenerated <> 'v'
-                and a.attname <> all(r.captured_columns || r.excluded_columns)
-        ) as added_columns,
-        (
-            select string_agg(k.name, ', ' order by k.place)
-            from unnest(r.captured_columns) with ordinality as k (name, place)
-            where not exists (
-                select from pg_catalog.pg_attribute as a
-                where a.attrelid = n.relation and a.attname = k.name and not a.attisdropped
-            )
-        ) as lost_columns
+        string_agg(s.description, ', ' order by s.place) filter (where s.is_new) as added,
+        string_agg(s.description, ', ' order by s.place) filter (where not s.is_new) as lost
+    from (
+        select
+            a.description,
+            a.place,
+            true as is_new
+        from unnest(chronicle.table_shape(n.relation)) with ordinality as a (description, place)
+        where a.description <> all(r.shape)
+        union all
+        select
+            b.description,
+            b.place,
+            false as is_new
+        from unnest(r.shape) with ordinality as b (description, place)
+        where b.description <> all(chronicle.table_shape(n.relation))
+    ) as s
 ) as d on true;
 
 comment on view chronicle.tracked_tables is

@@ -1,0 +1,135 @@
+-- The only exception block of a capture function. It holds no write, so it takes no transaction id.
+-- Whatever goes wrong in it, the application's write goes on, and the event says what is missing.
+create or replace function chronicle.rendering_block(
+    _table regclass, _options chronicle.table_registry, _operation text
+)
+returns text
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_row constant text := case _operation when 'DELETE' then 'old' else 'new' end;
+    -- The text form of a row shows every column, so not where some are not to be recorded.
+    v_shows_rows constant boolean := cardinality(
+        _options.masked_columns || _options.excluded_columns
+    ) = 0;
+    v_names name[];
+    v_old_values text[];
+    v_new_values text[];
+    v_changed text;
+    v_rendering text;
+    v_columns text;
+begin
+    select
+        array_agg(c.column_name order by c.place),
+        array_agg(c.old_value order by c.place),
+        array_agg(c.new_value order by c.place),
+        string_agg(
+            format('case when %s then %L end', c.comparison, c.column_name), ', ' order by c.place
+        )
+    into v_names, v_old_values, v_new_values, v_changed
+    from chronicle.capture_columns(_table, _options.masked_columns) as c
+    where c.column_name = any(_options.captured_columns);
+
+    v_rendering := case _operation
+        when 'INSERT'
+            then format(
+                E'        v_after := %s;\n', chronicle.object_expression(v_names, v_new_values)
+            )
+        when 'DELETE'
+            then format(
+                E'        v_before := %s;\n', chronicle.object_expression(v_names, v_old_values)
+            )
+        when 'UPDATE' then
+            E'        v_before := ''{}'';\n'
+            '        v_after := ''{}'';\n'
+            '        v_changed := ''{}'';\n'
+            || chronicle.update_statements(_table, _options)
+            -- Only columns that are not recorded have changed.
+            || E'        if v_changed = ''{}'' then\n            return null;\n        end if;\n'
+            || case when cardinality(_options.key_columns) = 0 then '' else format(
+                E'        if v_resource_id <> %1$s then\n'
+                '            v_related := jsonb_build_array(jsonb_build_object(\n'
+                '                ''relation'', ''previous_key'', ''resource_type'', %2$L,\n'
+                '                ''resource_id'', %1$s\n'
+                '            ));\n'
+                '        end if;\n',
+                chronicle.key_expression('old', _options.key_columns), _options.resource_type
+            ) end
+    end;
+
+    select string_agg(
+        case
+            -- A row that a trigger is given holds no value for it.
+            when a.attgenerated = 'v' then 'null::' || a.atttypid::regtype
+            else format('%s.%I', v_row, a.attname)
+        end,
+        ', ' order by a.attnum
+    )
+    into v_columns
+    from pg_catalog.pg_attribute as a
+    where a.attrelid = _table and a.attnum > 0 and not a.attisdropped;
+
+    return format(
+        $block$
+    begin
+%4$s        -- A row is equal to one of the columns known here, unless a column was added: then the
+        -- comparison itself raises 42804.
+        if not chronicle.has_shape(%1$s)
+            or not (%2$s::record operator(pg_catalog.*=) row(%3$s)::record)
+        then
+            raise exception 'a column has another type' using errcode = 'datatype_mismatch';
+        end if;
+%5$s    exception
+        when undefined_column or undefined_function or undefined_object or datatype_mismatch then
+            v_error := sqlstate || ': the table has changed since it was tracked: ' || sqlerrm;
+            v_changed := null;
+            begin
+                v_before := %6$s;
+                v_after := %7$s;
+            exception
+                when data_exception or program_limit_exceeded or out_of_memory or internal_error
+                then
+                    v_before := null;
+                    v_after := null;
+            end;
+        when data_exception or program_limit_exceeded or out_of_memory or internal_error then
+            v_error := sqlstate || ': ' || sqlerrm;
+            v_before := null;
+            v_after := null;
+%8$s    end;
+$block$,
+        _options.table_id, -- 1
+        v_row,
+        v_columns, -- 3
+        chronicle.key_statements(v_row, _table, _options),
+        v_rendering, -- 5
+        case
+            when v_shows_rows and _operation <> 'INSERT'
+                then 'jsonb_build_object(''row'', format(''%s'', old))'
+            else 'null'
+        end,
+        case
+            when v_shows_rows and _operation <> 'DELETE'
+                then 'jsonb_build_object(''row'', format(''%s'', new))'
+            else 'null'
+        end, -- 7
+        case
+            when _operation = 'UPDATE' then format(
+                E'            v_changed := array_remove(array[%s]::text[], null);\n', v_changed
+            )
+            else ''
+        end
+    );
+end
+$$;
+
+comment on function chronicle.rendering_block(regclass, chronicle.table_registry, text) is
+'Private. The part of a capture function that renders a row. _options: the table''s row of the
+registry. _operation: INSERT, UPDATE or DELETE.';
+
+revoke execute on function chronicle.rendering_block(regclass, chronicle.table_registry, text)
+from public;
+grant execute on function chronicle.rendering_block(regclass, chronicle.table_registry, text)
+to chronicle_writer;
