@@ -4,6 +4,7 @@ What the log holds was written by others. Whatever could move a terminal's curso
 turn text around is shown as its escape, so that nobody can write over what another one did.
 """
 
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import fields, is_dataclass
@@ -23,10 +24,16 @@ def is_terminal() -> bool:
 
 
 def console() -> "Console":
-    """A console of rich, which is imported no sooner than it is needed. It obeys NO_COLOR."""
+    """A console of rich, which is imported no sooner than it is needed.
+
+    With NO_COLOR it is wholly plain; rich alone would still print in bold.
+    """
     from rich.console import Console
 
-    return Console(highlight=False, markup=False, emoji=False)
+    plain = bool(os.environ.get("NO_COLOR"))
+    return Console(
+        color_system=None if plain else "auto", highlight=False, markup=False, emoji=False
+    )
 
 
 def print_json(value: object) -> None:

@@ -24,6 +24,12 @@ _LOG_GRANTS = {
     ("chronicle_reader", "SELECT"),
     ("chronicle_sealer", "SELECT"),
 }
+# The triggers that refuse changes. They fire always, in replica mode too.
+_ROW_GUARD = "events_reject_row_change"
+_GUARDS = {
+    _ROW_GUARD: "before update or delete on {} for each row",
+    "events_reject_change": "before update or delete or truncate on {} for each statement",
+}
 _MEMBERSHIPS = (
     ("chronicle_writer", "chronicle_owner"),
     ("chronicle_sealer", "chronicle_owner"),
@@ -63,8 +69,17 @@ def findings(dsn: str, session: Session) -> Iterator[Finding]:
     session.execute("set timezone = 'UTC'")
     session.execute("set datestyle = 'ISO'")
     yield _server(session)
+    owner = _schema_owner(session)
+    if owner not in (None, "chronicle_owner"):
+        yield Finding(
+            check="migrations",
+            state="critical",
+            finding=f"the schema chronicle belongs to {owner} and is not pgchronicle's",
+            fix="alter schema chronicle rename to another_name;  -- then: pgchronicle migrate",
+        )
+        return
     yield from _migrations(dsn, session)
-    if not _rows(session, "select from pg_catalog.pg_namespace where nspname = 'chronicle'"):
+    if owner is None:
         return
     checks: tuple[tuple[str, Callable[[Session], Iterator[Finding]]], ...] = (
         ("roles", _roles),
@@ -86,6 +101,17 @@ def findings(dsn: str, session: Session) -> Iterator[Finding]:
                 finding=f"cannot be seen from here: {error.diag.message_primary}",
                 fix=f"-- as a role that has chronicle_admin, not {session.info.user}",
             )
+
+
+def _schema_owner(session: Session) -> str | None:
+    rows = _rows(
+        session,
+        """
+        select pg_catalog.pg_get_userbyid(n.nspowner) as owner
+        from pg_catalog.pg_namespace as n where n.nspname = 'chronicle'
+        """,
+    )
+    return rows[0]["owner"] if rows else None
 
 
 def _server(session: Session) -> Finding:
@@ -137,7 +163,8 @@ def _migrations(dsn: str, session: Session) -> Iterator[Finding]:
                 check="migrations",
                 state="critical",
                 finding=f"{migration} is applied but not marked: its run ended in between",
-                fix=f"yoyo mark --batch -m {migration} {migrate.migrations_dir()}",
+                fix="yoyo mark --batch --database postgresql+psycopg:// "
+                f"--match '^{migration}$' {migrate.migrations_dir()}  # PGHOST, ... say where",
             )
 
 
@@ -402,15 +429,15 @@ def _guards(session: Session) -> Iterator[Finding]:
             c.relrowsecurity and c.relforcerowsecurity as is_forced,
             pg_catalog.pg_get_userbyid(c.relowner) as owner,
             array(
-                select t.tgname::text from pg_catalog.pg_trigger as t
+                select array[t.tgname::text, t.tgenabled::text] from pg_catalog.pg_trigger as t
                 inner join pg_catalog.pg_proc as p on p.oid = t.tgfoid
-                where t.tgrelid = c.oid and t.tgenabled = 'A' and p.proname = 'reject_change'
+                where t.tgrelid = c.oid and p.proname = 'reject_change'
             ) as guards,
             array(
                 select array[
                     case
                         when a.grantee = 0 then 'public'
-                        else pg_catalog.pg_get_userbyid(a.grantee)
+                        else quote_ident(pg_catalog.pg_get_userbyid(a.grantee))
                     end,
                     a.privilege_type
                 ]
@@ -434,12 +461,17 @@ def _guards(session: Session) -> Iterator[Finding]:
         order by c.relname
         """,
     )
-    bad = False
-    for table in tables:
-        for finding, fix in _side_doors(table):
-            bad = True
-            yield Finding(check="guards", state="critical", finding=finding, fix=_AS_OWNER + fix)
-    if not bad:
+    # The row guards of the partitions are clones of the log's, and come back with it.
+    cloned = any(t["is_parent"] and _ROW_GUARD not in _guards_of(t) for t in tables)
+    doors = [
+        (finding, fix)
+        for table in tables
+        for finding, fix in _side_doors(table)
+        if not (cloned and not table["is_parent"] and f"create trigger {_ROW_GUARD}" in fix)
+    ]
+    for finding, fix in doors:
+        yield Finding(check="guards", state="critical", finding=finding, fix=_AS_OWNER + fix)
+    if not doors:
         yield Finding(
             check="guards",
             state="ok",
@@ -447,19 +479,30 @@ def _guards(session: Session) -> Iterator[Finding]:
         )
 
 
+def _guards_of(table: dict[str, Any]) -> dict[str, str]:
+    """The guards of a table, and when each fires: A is always."""
+    return dict(table["guards"])
+
+
 def _side_doors(table: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """What is open, and the SQL that closes it."""
     name = f"chronicle.{table['relname']}"
     if not table["is_forced"]:
         yield (
             f"row-level security of {name} is not forced",
             f"alter table {name} enable row level security, force row level security;",
         )
-    for trigger in ("events_reject_change", "events_reject_row_change"):
-        if trigger not in table["guards"]:
+    guards = _guards_of(table)
+    for trigger, when in _GUARDS.items():
+        always = f"alter table {name} enable always trigger {trigger};"
+        if trigger not in guards:
             yield (
-                f"the guard {trigger} of {name} is gone or does not always fire",
-                f"alter table {name} enable always trigger {trigger};",
+                f"the guard {trigger} of {name} is gone",
+                f"create trigger {trigger} {when.format(name)} "
+                f"execute function chronicle.reject_change(); {always}",
             )
+        elif guards[trigger] != "A":
+            yield f"the guard {trigger} of {name} does not always fire", always
     allowed = _LOG_GRANTS if table["is_parent"] else set[tuple[str, str]]()
     for grantee, privilege in sorted({(grant[0], grant[1]) for grant in table["grants"]}):
         if (grantee, privilege) not in allowed:

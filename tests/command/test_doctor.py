@@ -1,0 +1,305 @@
+"""``pgchronicle doctor``: it finds what is wrong, and what it advises mends it."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from click.testing import CliRunner
+
+from ask import run, value, values
+from pgchronicle import Chronicle
+from pgchronicle.command import _checks, main
+from support import Cluster, Connection, Database
+
+PAGE: Any = {"actor_type": "user", "action_type": "read", "resource_type": "page"}
+
+
+def doctor(dsn: str) -> tuple[int, list[dict[str, Any]]]:
+    """The exit code, and the findings."""
+    result = CliRunner().invoke(main, ["doctor", "--dsn", dsn, "--json"])
+    assert result.stderr == ""
+    return result.exit_code, json.loads(result.stdout)
+
+
+def complaints(dsn: str) -> list[dict[str, Any]]:
+    return [finding for finding in doctor(dsn)[1] if finding["state"] != "ok"]
+
+
+@pytest.fixture
+def healthy(database: Database) -> Iterator[Database]:
+    """A database about which there is nothing to say: a table is tracked, somebody administers."""
+    with database.connect(autocommit=True) as connection:
+        run(connection, "create table t (id integer primary key, org text, secret text)")
+        log = Chronicle(connection)
+        log.enable_tracking("t", organization_column="org", mask_columns=["secret"])
+        log.add_administrator("reader_a", "acme")
+        assert complaints(database.dsn()) == []
+        assert doctor(database.dsn())[0] == 0
+        yield database
+
+
+def superuser(database: Database) -> Connection:
+    return database.connect(database.cluster.superuser, autocommit=True)
+
+
+SABOTAGE = {
+    "row-level security off": (
+        "alter table chronicle.{present} disable row level security",
+        "row-level security of chronicle.{present} is not forced",
+    ),
+    "row-level security not forced": (
+        "alter table chronicle.events no force row level security",
+        "row-level security of chronicle.events is not forced",
+    ),
+    "guard off": (
+        "alter table chronicle.{present} disable trigger events_reject_change",
+        "the guard events_reject_change of chronicle.{present} does not always fire",
+    ),
+    "guard asleep in replica mode": (
+        "alter table chronicle.{present} enable trigger events_reject_row_change",
+        "the guard events_reject_row_change of chronicle.{present} does not always fire",
+    ),
+    "guard of a partition gone": (
+        "drop trigger events_reject_change on chronicle.{present}",
+        "the guard events_reject_change of chronicle.{present} is gone",
+    ),
+    "guard of all rows gone": (
+        "drop trigger events_reject_row_change on chronicle.events",
+        "the guard events_reject_row_change of chronicle.events is gone",
+    ),
+    "right on a partition": (
+        "grant select on chronicle.{present} to stranger",
+        "stranger has SELECT on chronicle.{present}",
+    ),
+    "right on a column": (
+        "grant update (reason) on chronicle.{present} to stranger",
+        "stranger has UPDATE on chronicle.{present}",
+    ),
+    "right on the log": (
+        "grant delete on chronicle.events to public",
+        "public has DELETE on chronicle.events",
+    ),
+    "capture function for everybody": (
+        "grant execute on function chronicle_capture.capture_1() to public",
+        "public may execute chronicle_capture.capture_1()",
+    ),
+    "capture trigger off": (
+        'alter table t disable trigger "!chronicle_row"',
+        "public.t is broken: ",
+    ),
+    "capture trigger gone": (
+        'drop trigger "!chronicle_update" on t',
+        "public.t is broken: ",
+    ),
+    "drifted table": ("alter table t add more text", "public.t is drifted: "),
+    "table gone": ("drop table t", "public.t is broken: "),
+    "partition missing ahead": (
+        "drop table chronicle.{last}",
+        "2 of 3 are ready ahead",
+    ),
+    "no partition for the present": (
+        "drop table {all}",
+        "there is none for the present time",
+    ),
+    "no default partition": (
+        "drop table chronicle.events_default",
+        "there is no DEFAULT partition",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SABOTAGE)
+def test_what_is_wrong_is_found_and_mended(healthy: Database, name: str) -> None:
+    sabotage, finding = SABOTAGE[name]
+    saboteur = superuser(healthy)
+    partitions = values(
+        saboteur,
+        "select relname from pg_class where relnamespace = 'chronicle'::regnamespace "
+        r"and relkind = 'r' and relname ~ '^events_\d' order by 1",
+    )
+    names = {
+        "present": partitions[0],
+        "last": partitions[-1],
+        "all": ", ".join(f"chronicle.{partition}" for partition in partitions),
+    }
+    run(saboteur, sabotage.format(**names))
+
+    found = complaints(healthy.dsn())
+    assert found
+    assert found[0]["finding"].startswith(finding.format(**names))
+    is_critical = any(each["state"] == "critical" for each in found)
+    assert is_critical == (name not in ("drifted table", "partition missing ahead"))
+    assert doctor(healthy.dsn())[0] == int(is_critical)
+
+    # Advice is given to the one who asks: the installer, no superuser.
+    installer = healthy.connect(autocommit=True)
+    for each in found:
+        run(installer, each["fix"])
+        run(installer, "reset role")
+    left = complaints(healthy.dsn())
+    if name == "table gone":
+        assert [each["finding"] for each in left] == ["there is none"]
+    else:
+        assert left == []
+
+
+def test_mended_table_keeps_its_options(healthy: Database) -> None:
+    connection = healthy.connect(autocommit=True)
+    run(connection, "alter table t add more text")
+    (finding,) = complaints(healthy.dsn())
+    run(connection, finding["fix"])
+    (table,) = Chronicle(connection).tracked_tables()
+    assert (table.organization_column, table.masked_columns) == ("org", ["secret"])
+    assert table.state == "tracked"
+
+
+def test_events_in_the_default_partition_are_kept_where_they_are(healthy: Database) -> None:
+    saboteur = superuser(healthy)
+    run(
+        saboteur,
+        r"""
+        do $$
+        declare
+            v_name text;
+        begin
+            for v_name in
+                select relname from pg_class where relnamespace = 'chronicle'::regnamespace
+                and relkind = 'r' and relname ~ '^events_\d'
+            loop
+                execute format('drop table chronicle.%I', v_name);
+            end loop;
+        end
+        $$
+        """,
+    )
+    connection = healthy.connect(autocommit=True)
+    event_id = Chronicle(connection).log_audit_event(**PAGE)
+    found = complaints(healthy.dsn())
+    assert [each["check"] for each in found] == ["default partition", "partitions"]
+    assert found[0]["finding"].startswith("1 events lie beyond the last partition")
+    run(connection, found[0]["fix"])
+    assert complaints(healthy.dsn()) == []
+    assert Chronicle(connection).event(event_id) is not None
+    place = "select tableoid::regclass::text from chronicle.events where event_id = %s"
+    assert value(connection, place, (event_id,)).startswith("chronicle.events_from_")
+    with pytest.raises(psycopg.errors.DatabaseError) as refused:
+        run(saboteur, "delete from chronicle.events where event_id = %s", (event_id,))
+    assert refused.value.sqlstate == "ZC003"
+
+
+def test_role_that_plays_one_of_ours_is_found(healthy: Database) -> None:
+    connection = superuser(healthy)
+    with connection.transaction(force_rollback=True):
+        run(connection, 'create role "Odd One" login; grant chronicle_writer to "Odd One"')
+        (finding,) = _checks._roles(connection)  # pyright: ignore[reportPrivateUsage]
+        assert finding.finding.startswith('"Odd One" can act as chronicle_writer, past ')
+        assert finding.fix is not None
+        run(connection, finding.fix)
+        (finding,) = _checks._roles(connection)  # pyright: ignore[reportPrivateUsage]
+        assert finding.state == "ok"
+
+
+def test_role_that_is_missing_is_found(healthy: Database) -> None:
+    connection = superuser(healthy)
+    with connection.transaction(force_rollback=True):
+        run(connection, "alter role chronicle_sealer rename to chronicle_gone")
+        (finding,) = _checks._roles(connection)  # pyright: ignore[reportPrivateUsage]
+        assert (finding.state, finding.finding) == ("critical", "there is no role chronicle_sealer")
+    with connection.transaction(force_rollback=True):
+        run(connection, "alter role chronicle_auditor rename to chronicle_gone")
+        run(connection, "create role chronicle_auditor")
+        (finding,) = _checks._roles(connection)  # pyright: ignore[reportPrivateUsage]
+        assert finding.finding == "chronicle_auditor is no member of chronicle_reader"
+        assert finding.fix is not None
+        run(connection, finding.fix)
+        (finding,) = _checks._roles(connection)  # pyright: ignore[reportPrivateUsage]
+        assert finding.state == "ok"
+
+
+def test_database_that_nobody_administers_and_nothing_is_tracked_in_is_a_warning(
+    database: Database,
+) -> None:
+    code, found = doctor(database.dsn())
+    assert code == 0
+    assert [(each["check"], each["state"]) for each in found if each["state"] != "ok"] == [
+        ("tracked tables", "warning"),
+        ("administrators", "warning"),
+    ]
+
+
+@pytest.mark.parametrize("role", ["app", "reader_a", "auditor", "admin", "stranger"])
+def test_role_that_sees_less_is_told_what_it_cannot_see(healthy: Database, role: str) -> None:
+    code, found = doctor(healthy.dsn(role))
+    assert code == 0
+    unknown = {each["check"] for each in found if each["state"] == "unknown"}
+    assert {each["state"] for each in found} <= {"ok", "unknown"}
+    assert (
+        unknown
+        == {
+            "app": {"default partition", "tracked tables", "administrators"},
+            "reader_a": {"default partition", "administrators"},
+            "auditor": {"administrators"},
+            "admin": {"default partition"},
+            "stranger": {"default partition", "partitions", "tracked tables", "administrators"},
+        }[role]
+    )
+
+
+def test_database_without_pgchronicle_is_told_how_to_get_it(empty_database: Database) -> None:
+    code, found = doctor(empty_database.dsn())
+    assert code == 1
+    assert [each["check"] for each in found] == ["server", "migrations"]
+    assert found[1]["fix"] == "pgchronicle migrate"
+    assert "the first is pgchronicle_0001_" in found[1]["finding"]
+
+
+def test_schema_of_somebody_else_is_not_taken_for_ours(empty_database: Database) -> None:
+    with empty_database.connect() as connection:
+        connection.execute("create schema chronicle")
+    code, found = doctor(empty_database.dsn())
+    assert code == 1
+    assert found[1]["finding"] == (
+        "the schema chronicle belongs to installer and is not pgchronicle's"
+    )
+
+
+def test_migration_that_was_applied_but_not_marked_is_marked_as_advised(
+    healthy: Database,
+) -> None:
+    connection = healthy.connect(autocommit=True)
+    mark = "select migration_id from public._yoyo_migration order by 1 desc limit 1"
+    migration = value(connection, mark)
+    run(connection, "delete from public._yoyo_migration where migration_id = %s", (migration,))
+    (finding,) = complaints(healthy.dsn())
+    assert finding["finding"] == f"{migration} is applied but not marked: its run ended in between"
+    # As a shell would, with yoyo beside this Python.
+    beside = os.path.dirname(sys.executable)  # noqa: PTH120
+    environment = healthy.environment()
+    subprocess.run(
+        finding["fix"],
+        shell=True,
+        check=True,
+        timeout=60,
+        capture_output=True,
+        env=environment | {"PATH": f"{beside}:{environment['PATH']}"},
+    )
+    assert complaints(healthy.dsn()) == []
+
+
+def test_server_that_is_too_old_is_found(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_checks, "OLDEST_SERVER", 990000)
+    code, found = doctor(cluster.dsn("postgres"))
+    assert code == 1
+    assert (found[0]["check"], found[0]["state"]) == ("server", "critical")
+
+
+def test_in_a_pipe_a_finding_is_a_line(healthy: Database) -> None:
+    result = CliRunner().invoke(main, ["doctor", "--dsn", healthy.dsn()])
+    lines = [line.split("\t") for line in result.stdout.splitlines()]
+    assert {len(line) for line in lines} == {4}
+    assert {line[0] for line in lines} == {"ok"}
