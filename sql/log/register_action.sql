@@ -15,13 +15,18 @@ begin
                 hint = 'Say what it is: chronicle.register_action(''name'', ''description'').';
     end if;
 
-    select r.description into v_before from chronicle.actions as r where r.name = _name;
-    if v_before = _description then
-        return;
-    end if;
-
     insert into chronicle.actions (name, description) values (_name, _description)
-    on conflict (name) do update set description = excluded.description;
+    on conflict (name) do nothing;
+    if not found then
+        select r.description into v_before
+        from chronicle.actions as r
+        where r.name = _name
+        for update;
+        if v_before = _description then
+            return;
+        end if;
+        update chronicle.actions as r set description = _description where r.name = _name;
+    end if;
 
     perform chronicle.log_management_event(
         case when v_before is null then 'create' else 'update' end::chronicle.action_type,

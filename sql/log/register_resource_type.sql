@@ -16,13 +16,18 @@ begin
                     'chronicle.register_resource_type(''name'', ''description'').';
     end if;
 
-    select r.description into v_before from chronicle.resource_types as r where r.name = _name;
-    if v_before = _description then
-        return;
-    end if;
-
     insert into chronicle.resource_types (name, description) values (_name, _description)
-    on conflict (name) do update set description = excluded.description;
+    on conflict (name) do nothing;
+    if not found then
+        select r.description into v_before
+        from chronicle.resource_types as r
+        where r.name = _name
+        for update;
+        if v_before = _description then
+            return;
+        end if;
+        update chronicle.resource_types as r set description = _description where r.name = _name;
+    end if;
 
     perform chronicle.log_management_event(
         case when v_before is null then 'create' else 'update' end::chronicle.action_type,

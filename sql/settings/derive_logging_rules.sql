@@ -7,6 +7,9 @@ declare
     v_start text;
     v_key text;
 begin
+    -- Another change of the settings that is not over yet would not be seen, and then be undone.
+    lock table chronicle.logging_rules in share row exclusive mode;
+
     -- Where a key has "_" or "-" between two words, a masked key may have either, or neither;
     -- before the first word and after the last it may have them too. What has a meaning in patterns
     -- is escaped.
