@@ -85,15 +85,15 @@ SABOTAGE = {
         "public has DELETE on chronicle.events",
     ),
     "capture function for everybody": (
-        "grant execute on function chronicle_capture.capture_1() to public",
-        "public may execute chronicle_capture.capture_1()",
+        "grant execute on function chronicle_capture.{function}() to public",
+        "public may execute chronicle_capture.{function}()",
     ),
     "capture trigger off": (
-        'alter table t disable trigger "!chronicle_row"',
+        'alter table t disable trigger "{trigger}"',
         "public.t is broken: ",
     ),
     "capture trigger gone": (
-        'drop trigger "!chronicle_update" on t',
+        'drop trigger "{trigger}" on t',
         "public.t is broken: ",
     ),
     "drifted table": ("alter table t add more text", "public.t is drifted: "),
@@ -127,6 +127,14 @@ def test_what_is_wrong_is_found_and_mended(healthy: Database, name: str) -> None
         "last": partitions[-1],
         "all": ", ".join(f"chronicle.{partition}" for partition in partitions),
     }
+    names["trigger"] = value(
+        saboteur, "select tgname from pg_trigger where tgrelid = 't'::regclass limit 1"
+    )
+    names["function"] = value(
+        saboteur,
+        "select proname from pg_proc where pronamespace = to_regnamespace('chronicle_capture') "
+        "limit 1",
+    )
     run(saboteur, sabotage.format(**names))
 
     found = complaints(healthy.dsn())
