@@ -76,7 +76,8 @@ def _show_who(auditor: psycopg.Connection) -> None:
     _table(("origin", "action", "actor", "branches", "events"), rows)
     _say(
         "pgbench says nothing about who acts, so its changes carry the role that logged in. The\n"
-        "application says it once a transaction, and the changes that it makes carry it as well."
+        "application says it once a transaction, and the changes that it makes carry it as well.\n"
+        "A transfer of 0 changes no balance, and what changes nothing is no event."
     )
 
 
