@@ -59,6 +59,8 @@ create table chronicle.logging_rules (
     payload_limit_bytes integer not null
 );
 
+create unique index logging_rules_one_row_idx on chronicle.logging_rules ((true));
+
 comment on table chronicle.logging_rules is
 'Private. One row, derived from chronicle.settings by a trigger there.';
 comment on column chronicle.logging_rules.enforce_resource_types is
