@@ -14,7 +14,7 @@ from pgchronicle.embedded import EmbeddedError, find_program
 @dsn_option
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def psql(dsn: str, arguments: tuple[str, ...]) -> None:
-    """Open psql on the database, with chronicle at the end of the search path.
+    """Open psql with chronicle on its search path, after what is there already.
 
     ARGUMENTS go to psql.
     """
