@@ -27,10 +27,17 @@ def test_bench_gives_every_row() -> None:
     assert ran.returncode == 0, ran.stderr
     rows = {result["name"]: result["rows"] for result in json.loads(ran.stdout)["results"]}
     assert list(rows) == ["log", "capture", "pgbench"]
-    assert [row["event"] for row in rows["log"]] == ["small", "full", "full, context set"]
-    assert [(row["rows_a_statement"], row["operation"]) for row in rows["capture"]] == list(
-        product((1, 50), OPERATIONS)
-    )
+    assert [(row["transactions"], row["event"]) for row in rows["log"]] == [
+        *product(["one for all"], ["small", "full", "full, context set"]),
+        *product(["each its own"], ["small", "full"]),
+    ]
+    assert [
+        (row["transactions"], row["rows_a_statement"], row["operation"]) for row in rows["capture"]
+    ] == [
+        *product(["one for all"], [1], OPERATIONS),
+        *product(["each its own"], [1], OPERATIONS),
+        *product(["one for all"], [50], OPERATIONS),
+    ]
     assert [(row["clients"], row["synchronous_commit"]) for row in rows["pgbench"]] == list(
         product((1, 4), ("off", "on"))
     )

@@ -1,6 +1,5 @@
 """What it adds to a statement that the table is tracked."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from statistics import median
@@ -8,17 +7,14 @@ from typing import LiteralString
 
 from psycopg import sql
 
-from .clocks import Clock, backend_clock
 from .report import Result
 from .rounds import Pair, Samples, ratios, run_rounds
+from .sessions import TimedSession, Transactions
 from .setting import APPLICATION, INSTALLER, Connection, Setting
 
 NAME = "capture"
 
-_ABOUT = (
-    "time a row on a table of 12 columns, untracked and tracked; one row a prepared statement in "
-    "pipelines, then all rows in one statement"
-)
+_ABOUT = "time a row on a table of 12 columns, untracked and tracked"
 
 _TABLES = ("untracked", "tracked")
 
@@ -65,26 +61,37 @@ _OPERATIONS = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """How often an operation runs, and in how many transactions, for how many rows in all."""
+
+    operation: _Operation
+    transactions: Transactions
+    rows: int
+    is_one_statement: bool
+
+    def time(self, session: TimedSession, table: str) -> float:
+        """Runs it on a table; gives the microseconds of a row."""
+        text = self.operation.all_rows if self.is_one_statement else self.operation.one_row
+        query = sql.SQL(text).format(sql.Identifier("bench", table))
+        if self.is_one_statement:
+            return session.run(query, [(self.rows,)], self.transactions) / self.rows
+        return session.run(query, [(row + 1,) for row in range(self.rows)], self.transactions)
+
+
 def measure(setting: Setting) -> Result:
     """Measures each operation, one row a statement and many."""
+    sizes = setting.sizes
+    modes = [(transactions, sizes.statements, False) for transactions in Transactions]
+    modes.append((Transactions.SHARED, sizes.rows_of_one_statement, True))
+    kinds = [_Kind(operation, *mode) for mode in modes for operation in _OPERATIONS]
     with setting.connect(INSTALLER) as owner, setting.connect(APPLICATION) as application:
         _make_tables(owner)
-        clock = backend_clock(application.info.backend_pid)
-        single = [
-            Pair(*(_single_rows(setting, application, clock, name, o.one_row) for name in _TABLES))
-            for o in _OPERATIONS
-        ]
-        whole = [
-            Pair(*(_whole_table(setting, application, clock, name, o.all_rows) for name in _TABLES))
-            for o in _OPERATIONS
-        ]
-        taken = run_rounds([*single, *whole], setting.rounds, between=partial(_vacuum, owner))
-    kinds = [(o.name, 1) for o in _OPERATIONS]
-    kinds += [(o.name, setting.sizes.rows_of_one_statement) for o in _OPERATIONS]
+        session = TimedSession(application)
+        pairs = [Pair(*(partial(kind.time, session, table) for table in _TABLES)) for kind in kinds]
+        taken = run_rounds(pairs, setting.rounds, between=partial(_vacuum, owner))
     return Result(
-        NAME,
-        _ABOUT,
-        [_row(name, rows, samples) for (name, rows), samples in zip(kinds, taken, strict=True)],
+        NAME, _ABOUT, [_row(kind, samples) for kind, samples in zip(kinds, taken, strict=True)]
     )
 
 
@@ -105,43 +112,12 @@ def _vacuum(owner: Connection) -> None:
         owner.execute(sql.SQL("vacuum {}").format(sql.Identifier("bench", name)))
 
 
-def _single_rows(
-    setting: Setting, application: Connection, clock: Clock, table: str, query: LiteralString
-) -> Callable[[], float]:
-    """Does it to one row after the other in a transaction."""
-    count = setting.sizes.statements
-    statement = sql.SQL(query).format(sql.Identifier("bench", table))
-
-    def turn() -> float:
-        with application.transaction(), application.cursor() as cursor:
-            start = clock()
-            cursor.executemany(statement, [(number,) for number in range(1, count + 1)])
-            return (clock() - start) / count * 1e6
-
-    return turn
-
-
-def _whole_table(
-    setting: Setting, application: Connection, clock: Clock, table: str, query: LiteralString
-) -> Callable[[], float]:
-    """Does it to all rows in one statement."""
-    count = setting.sizes.rows_of_one_statement
-    statement = sql.SQL(query).format(sql.Identifier("bench", table))
-
-    def turn() -> float:
-        with application.transaction():
-            start = clock()
-            application.execute(statement, (count,))
-            return (clock() - start) / count * 1e6
-
-    return turn
-
-
-def _row(operation: str, rows: int, samples: Samples[float]) -> dict[str, str | int | float]:
+def _row(kind: _Kind, samples: Samples[float]) -> dict[str, str | int | float]:
     bare, ours = median(samples.bare), median(samples.ours)
     return {
-        "operation": operation,
-        "rows_a_statement": rows,
+        "operation": kind.operation.name,
+        "rows_a_statement": kind.rows if kind.is_one_statement else 1,
+        "transactions": kind.transactions,
         "untracked_us": bare,
         "tracked_us": ours,
         "added_us": ours - bare,

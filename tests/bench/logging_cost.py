@@ -1,15 +1,16 @@
 """One prepared log_audit_event against one bare prepared INSERT of the same values."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from statistics import median
 
 from psycopg import sql
 
-from .clocks import Clock, backend_clock
 from .report import Result
 from .rounds import Pair, Samples, ratios, run_rounds
+from .sessions import TimedSession, Transactions
 from .setting import APPLICATION, Connection, Setting
 
 NAME = "log"
@@ -19,7 +20,7 @@ PROMISE = 2.0
 
 _ABOUT = (
     "one prepared log_audit_event against one bare prepared INSERT of the same values into "
-    "a plain table with the same columns, defaults and indexes; in pipelines within one transaction"
+    "a plain table with the same columns, defaults and indexes"
 )
 
 Fields = Mapping[str, object]
@@ -73,21 +74,33 @@ _EVENTS = (
 
 
 def measure(setting: Setting) -> Result:
-    """Measures each kind of event."""
+    """Measures each kind of event, many in a transaction and one in each."""
     _make_plain_table(setting)
+    kinds = [
+        (event, transactions)
+        for transactions in Transactions
+        for event in _EVENTS
+        # A transaction of its own would have to set the context too, and be measured with it.
+        if transactions == Transactions.SHARED or not event.context
+    ]
     with setting.connect(APPLICATION) as connection:
-        clock = backend_clock(connection.info.backend_pid)
+        session = TimedSession(connection)
         numbers = count()
+
+        def run(statement: _Statement, transactions: Transactions) -> float:
+            rows = [statement.parameters(next(numbers)) for _ in range(setting.sizes.statements)]
+            return session.run(statement.query, rows, transactions, first=statement.set_context)
+
         pairs = [
             Pair(
-                _turn(setting, connection, clock, numbers, _insert(event)),
-                _turn(setting, connection, clock, numbers, _call(event), event.context),
+                partial(run, _insert(event), transactions),
+                partial(run, _call(event), transactions),
             )
-            for event in _EVENTS
+            for event, transactions in kinds
         ]
         taken = run_rounds(pairs, setting.rounds)
     return Result(
-        NAME, _ABOUT, [_row(event, samples) for event, samples in zip(_EVENTS, taken, strict=True)]
+        NAME, _ABOUT, [_row(*kind, samples) for kind, samples in zip(kinds, taken, strict=True)]
     )
 
 
@@ -104,30 +117,34 @@ def _make_plain_table(setting: Setting) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Statement:
+    """A statement, its parameters in order, and the context that it needs."""
+
     query: sql.Composed
-    values: list[object]
+    fields: Fields
+    context: Fields = field(default_factory=dict[str, object])
 
     def parameters(self, number: int) -> list[object]:
         text = str(number)
-        return [v.replace("{}", text) if isinstance(v, str) else v for v in self.values]
+        return [v.replace("{}", text) if isinstance(v, str) else v for v in self.fields.values()]
+
+    def set_context(self, connection: Connection) -> None:
+        if self.context:
+            query = sql.SQL("select chronicle.set_context({})").format(_arguments(self.context))
+            connection.execute(query, list(self.context.values()))
 
 
 def _insert(event: _Event) -> _Statement:
     fields = {**event.passed, **event.context, **event.found_out}
-    return _Statement(
-        sql.SQL("insert into bench.plain_events ({}) values ({})").format(
-            sql.SQL(", ").join(map(sql.Identifier, fields)),
-            sql.SQL(", ").join([sql.Placeholder()] * len(fields)),
-        ),
-        list(fields.values()),
+    query = sql.SQL("insert into bench.plain_events ({}) values ({})").format(
+        sql.SQL(", ").join(map(sql.Identifier, fields)),
+        sql.SQL(", ").join([sql.Placeholder()] * len(fields)),
     )
+    return _Statement(query, fields)
 
 
 def _call(event: _Event) -> _Statement:
-    return _Statement(
-        sql.SQL("select chronicle.log_audit_event({})").format(_arguments(event.passed)),
-        list(event.passed.values()),
-    )
+    query = sql.SQL("select chronicle.log_audit_event({})").format(_arguments(event.passed))
+    return _Statement(query, event.passed, event.context)
 
 
 def _arguments(fields: Fields) -> sql.Composed:
@@ -136,35 +153,14 @@ def _arguments(fields: Fields) -> sql.Composed:
     )
 
 
-def _turn(
-    setting: Setting,
-    connection: Connection,
-    clock: Clock,
-    numbers: Iterator[int],
-    statement: _Statement,
-    context: Fields | None = None,
-) -> Callable[[], float]:
-    """Runs a statement many times over in a transaction; gives the microseconds of one."""
-    times = setting.sizes.statements
-
-    def turn() -> float:
-        rows = [statement.parameters(next(numbers)) for _ in range(times)]
-        with connection.transaction(), connection.cursor() as cursor:
-            if context:
-                query = sql.SQL("select chronicle.set_context({})").format(_arguments(context))
-                cursor.execute(query, list(context.values()))
-            start = clock()
-            cursor.executemany(statement.query, rows)
-            return (clock() - start) / times * 1e6
-
-    return turn
-
-
-def _row(event: _Event, samples: Samples[float]) -> dict[str, str | float]:
+def _row(
+    event: _Event, transactions: Transactions, samples: Samples[float]
+) -> dict[str, str | float]:
     each = ratios(samples.ours, samples.bare)
     ratio = median(each)
     return {
         "event": event.name,
+        "transactions": transactions,
         "insert_us": median(samples.bare),
         "log_us": median(samples.ours),
         "ratio": ratio,
