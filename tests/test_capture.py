@@ -108,6 +108,24 @@ def test_the_resource_type_is_the_name_of_the_table_or_what_was_said(db: Connect
     ) == [("store.item", "store.item.create"), ("ware", "ware.create")]
 
 
+def test_a_table_without_columns_to_record_is_recorded(db: Connection) -> None:
+    db.execute("create table public.empty ()")
+    track(db, table="public.empty")
+    db.execute("insert into public.empty default values")
+    db.execute("delete from public.empty")
+    db.execute("create table public.hidden (note text)")
+    track(db, "_exclude_columns => '{note}'", table="public.hidden")
+    db.execute("insert into public.hidden values ('a')")
+    db.execute("update public.hidden set note = 'b'")
+    db.execute("delete from public.hidden")
+    assert changes(db) == [
+        ("INSERT", None, None, {}, None),
+        ("DELETE", None, {}, None, None),
+        ("INSERT", None, None, {}, None),
+        ("DELETE", None, {}, None, None),
+    ]
+
+
 # Statements.
 
 

@@ -219,6 +219,18 @@ def test_a_json_null_is_not_a_missing_value(db: Connection) -> None:
     assert [each[4] for each in changes(db)] == [None, ["v"], ["v"]]
 
 
+def test_an_array_keeps_its_bounds(db: Connection) -> None:
+    make(db, "id integer primary key, v integer[]")
+    db.execute("insert into public.item values (1, '{1,2}')")
+    db.execute("update public.item set v = '[0:1]={1,2}'")
+    db.execute("update public.item set v = '[1:1][2:3]={{1,2}}'")
+    assert [each[2:4] for each in changes(db)] == [
+        (None, {"id": 1, "v": [1, 2]}),
+        ({"v": [1, 2]}, {"v": "[0:1]={1,2}"}),
+        ({"v": "[0:1]={1,2}"}, {"v": "[1:1][2:3]={{1,2}}"}),
+    ]
+
+
 def test_a_column_that_did_not_change_is_not_stored_again(db: Connection) -> None:
     make(db, "id integer primary key, n integer, document text")
     db.execute("alter table public.item alter column document set storage external")

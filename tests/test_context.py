@@ -124,6 +124,16 @@ def test_a_cleared_context_is_absent(db: Connection) -> None:
         assert current(db) == ABSENT
 
 
+def test_a_cleared_context_is_absent_until_the_transaction_ends(database: Database) -> None:
+    app = database.connect("app")
+    app.execute('set chronicle.context = \'{"actor_id": "of the session"}\'')
+    app.commit()
+    app.execute("select chronicle.clear_context()")
+    assert current(app) == ABSENT
+    app.commit()
+    assert current(app) == {"actor_id": "of the session", "context_state": "asserted"}
+
+
 def test_without_a_context_the_actor_is_the_database_role(db: Connection) -> None:
     with acting_as(db, "app"):
         assert current(db) == ABSENT

@@ -10,14 +10,14 @@ from support import Connection, acting_as
 OURS = "('chronicle', 'chronicle_capture')"
 
 NO_PINNED_PATH = {
-    "chronicle.uuid_v7(bytea)": "the default of event_id: it has to inline, which a SET clause prevents",
+    "chronicle.uuid_v7(bytea)": "the default of event_id: it must inline; a SET clause prevents it",
 }
 """Functions without a search_path of their own, and why."""
 
 DEFINERS = {
     "chronicle.add_administrator": ("chronicle_owner", "the table is written through it alone"),
-    "chronicle.confirm_tracking": ("chronicle_writer", "closes the function that the writer owns"),
-    "chronicle.create_capture_function": ("chronicle_writer", "makes what runs as the writer"),
+    "chronicle.confirm_tracking": ("chronicle_writer", "closes the functions that the writer owns"),
+    "chronicle.create_capture_functions": ("chronicle_writer", "makes what runs as the writer"),
     "chronicle.ensure_partitions": ("chronicle_owner", "a partition belongs to the table's owner"),
     "chronicle.is_event_recorded": ("chronicle_sealer", "sees every event, and tells yes or no"),
     "chronicle.log_audit_event": ("chronicle_writer", "inserts the event"),
@@ -63,6 +63,7 @@ TABLE_GRANTS = {
     ("chronicle.settings", "chronicle_writer", "SELECT"),
     ("chronicle.table_names", "chronicle_admin", "SELECT"),
     ("chronicle.table_names", "chronicle_reader", "SELECT"),
+    ("chronicle.table_names", "chronicle_writer", "SELECT"),
     ("chronicle.table_registry", "chronicle_admin", "SELECT"),
     ("chronicle.table_registry", "chronicle_reader", "SELECT"),
     ("chronicle.table_registry", "chronicle_writer", "SELECT"),
@@ -315,17 +316,20 @@ def test_functions_with_the_rights_of_their_owner_are_exactly_these(tracked: Con
     assert sorted(definers) == sorted((name, owner) for name, (owner, _) in DEFINERS.items())
 
 
-def test_a_capture_function_runs_as_the_writer_and_is_executable_by_nobody(
+def test_capture_functions_run_as_the_writer_and_are_executable_by_nobody(
     tracked: Connection,
 ) -> None:
-    assert rows(
-        tracked,
-        """
+    assert (
+        rows(
+            tracked,
+            """
         select p.prosecdef, p.proowner::regrole::text, p.proacl::text[]
         from pg_proc as p
         where p.pronamespace = 'chronicle_capture'::regnamespace
         """,
-    ) == [(True, "chronicle_writer", [])]
+        )
+        == [(True, "chronicle_writer", [])] * 4
+    )
 
 
 def test_arguments_begin_with_an_underscore(db: Connection) -> None:

@@ -1,5 +1,7 @@
 """What an application may declare, what an installation is set to, and that either is an event."""
 
+import json
+
 import pytest
 
 from ask import Refusal, logged, refusal, rows, value
@@ -132,6 +134,8 @@ def test_a_name_needs_a_name_and_a_description(
         ("masked_keys", '"password"'),
         ("masked_keys", '["password", 1]'),
         ("masked_keys", '[""]'),
+        # JSON text does not show these as they are.
+        *(("masked_keys", json.dumps([key])) for key in ("z\\", 'say "it"', "tab\tbed", "a\nb")),
         ("masked_keys", '{"password": true}'),
         ("payload_limit_bytes", "1023"),
         ("payload_limit_bytes", "1e12"),

@@ -57,7 +57,7 @@ def test_enabling_twice_changes_nothing(db: Connection) -> None:
     make(db, ITEM, "_mask_columns => '{name}'")
     before = rows(db, "select * from chronicle.tracked_tables")
     triggers = rows(db, "select oid, xmin::text from pg_trigger where tgname ^@ '!chronicle'")
-    assert len(triggers) == 3
+    assert len(triggers) == 4
     track(db, "_mask_columns => '{name}'")
     assert rows(db, "select * from chronicle.tracked_tables") == before
     assert len(tracking_events(db)) == 1
@@ -351,8 +351,8 @@ def test_a_table_that_was_altered_says_so_and_is_mended_by_enabling_it_again(
     db.execute("alter table public.item rename column name to title")
     assert row(db, state) == (
         "drifted",
-        "The table has changed since. Not recorded column by column: title, note. "
-        "Gone: name. chronicle.enable_tracking takes it up.",
+        "The table has changed since: its rows are recorded in their text form. "
+        "Now: title text, note text. Before: name text. chronicle.enable_tracking takes it up.",
     )
     db.execute("insert into public.item values (1, 'a', 1, 'n')")
     track(db)
@@ -382,7 +382,8 @@ def test_a_dropped_column_and_a_fast_default_do_not_confuse(db: Connection) -> N
 @pytest.mark.parametrize(
     "damage",
     [
-        'drop trigger "!chronicle_row" on public.item',
+        'drop trigger "!chronicle_insert" on public.item',
+        'drop trigger "!chronicle_delete" on public.item',
         'alter table public.item disable trigger "!chronicle_update"',
         'alter table public.item enable trigger "!chronicle_truncate"',
         "alter table public.item disable trigger user",
