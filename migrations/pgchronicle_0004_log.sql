@@ -490,8 +490,8 @@ $$;
 comment on function chronicle.ensure_partitions(integer) is
 'Makes the partitions of chronicle.events that are missing, up to the present one and _ahead more,
 and returns their names. Harmless to repeat. Writers do not wait for it. Who reads the whole log
-does, until the transaction ends, and so does a writer who gives an event an id of version 7, since that
-is looked up. It waits for them 3 seconds at most.
+does, until the transaction ends, and so does a writer who gives an event an id of version 7, since
+that is looked up. It waits for them 3 seconds at most.
 _ahead: how many beyond the present one; null: the setting partitions_ahead.
 Errors: 22023 outside 0 to 1000; 55P03 when readers of the log do not make way: try again; 23514
 when events already lie in events_default where a partition is due.';
@@ -1112,8 +1112,8 @@ begin
         impersonator_id, is_ai_action, db_user, context_state, origin, action_type, action,
         action_description, action_meta, reason, resource_type, resource_id, related_resources,
         details_before, details_after, changed_columns, ai_metadata, ai_operation_id, severity,
-        status, error_code, error_message, duration_ms, session_id, request_id, trace_id, operation_id,
-        parent_event_id, ip_address, user_agent, client_info
+        status, error_code, error_message, duration_ms, session_id, request_id, trace_id,
+        operation_id, parent_event_id, ip_address, user_agent, client_info
     ) values (
         v_event_id, encode(substr(v_random, 17), 'hex')::uuid,
         coalesce(_occurred_at, clock_timestamp()), v_organization_id, _actor_type, v_actor_id,

@@ -31,7 +31,7 @@ drop function chronicle.key_expression(text, name[]);
 drop function chronicle.object_expression(name[], text[]);
 drop function chronicle.capture_settings(regclass);
 drop function chronicle.capture_columns(regclass, name[]);
-drop function chronicle.has_shape(integer);
+drop function chronicle.has_shape(integer, regclass);
 drop view chronicle.table_names;
 drop function chronicle.table_shape(regclass);
 drop table chronicle.table_registry;

@@ -122,7 +122,13 @@ grant select on chronicle.table_names to chronicle_writer, chronicle_reader, chr
 -- made at the first row, and the answer is folded into it as a constant. That is when a column of
 -- another type would be built into the plan; where the plan exists already, the server itself
 -- raises 42804 for the row. A column that was added is noticed at every row, by a comparison there.
-create or replace function chronicle.has_shape(_table_id integer)
+--
+-- A partition may hold its columns in another order, so rows of a partitioned table are not
+-- compared. There the second argument, a constant that names the table, makes the server discard
+-- the plan, and with it the answer, when the table is altered.
+create or replace function chronicle.has_shape(
+    _table_id integer, _table regclass default null
+)
 returns boolean
 language sql
 immutable
@@ -139,12 +145,12 @@ as $$
     )
 $$;
 
-comment on function chronicle.has_shape(integer) is
+comment on function chronicle.has_shape(integer, regclass) is
 'Private. Whether a tracked table has the columns and types it had when its capture functions were
-made.';
+made. _table: not looked at.';
 
-revoke execute on function chronicle.has_shape(integer) from public;
-grant execute on function chronicle.has_shape(integer)
+revoke execute on function chronicle.has_shape(integer, regclass) from public;
+grant execute on function chronicle.has_shape(integer, regclass)
 to chronicle_writer, chronicle_reader, chronicle_admin;
 
 -- How each column is compared and rendered, decided once, when the capture functions are made.
@@ -481,7 +487,7 @@ declare
     v_new_values text[];
     v_changed text;
     v_rendering text;
-    v_columns text;
+    v_misfit text;
 begin
     select
         array_agg(c.column_name order by c.place),
@@ -507,7 +513,7 @@ begin
             E'        v_before := ''{}'';\n'
             '        v_after := ''{}'';\n'
             '        v_changed := ''{}'';\n'
-            || chronicle.update_statements(_table, _options)
+            || coalesce(chronicle.update_statements(_table, _options), '')
             -- Only columns that are not recorded have changed.
             || E'        if v_changed = ''{}'' then\n            return null;\n        end if;\n'
             || case when cardinality(_options.key_columns) = 0 then '' else format(
@@ -521,35 +527,45 @@ begin
             ) end
     end;
 
-    select string_agg(
-        case
-            -- A row that a trigger is given holds no value for it.
-            when a.attgenerated = 'v' then 'null::' || a.atttypid::regtype
-            else format('%s.%I', v_row, a.attname)
-        end,
-        ', ' order by a.attnum
-    )
-    into v_columns
-    from pg_catalog.pg_attribute as a
-    where a.attrelid = _table and a.attnum > 0 and not a.attisdropped;
+    select
+        case c.relkind
+            when 'p' then format('not chronicle.has_shape(%s, %L)', _options.table_id, c.oid)
+            -- A row is equal to one of the columns known here, unless a column was added: then the
+            -- comparison itself raises 42804.
+            else format(
+                E'not chronicle.has_shape(%s)\n'
+                '            or not (%s::record operator(pg_catalog.*=) row(%s)::record)',
+                _options.table_id, v_row, (
+                    select string_agg(
+                        case
+                            -- A row that a trigger is given holds no value for it.
+                            when a.attgenerated = 'v' then 'null::' || a.atttypid::regtype
+                            else format('%s.%I', v_row, a.attname)
+                        end,
+                        ', ' order by a.attnum
+                    )
+                    from pg_catalog.pg_attribute as a
+                    where a.attrelid = _table and a.attnum > 0 and not a.attisdropped
+                )
+            )
+        end
+    into strict v_misfit
+    from pg_catalog.pg_class as c
+    where c.oid = _table;
 
     return format(
         $block$
     begin
-%4$s        -- A row is equal to one of the columns known here, unless a column was added: then the
-        -- comparison itself raises 42804.
-        if not chronicle.has_shape(%1$s)
-            or not (%2$s::record operator(pg_catalog.*=) row(%3$s)::record)
-        then
-            raise exception 'a column has another type' using errcode = 'datatype_mismatch';
+%2$s        if %1$s then
+            raise exception 'its columns or types are others' using errcode = 'datatype_mismatch';
         end if;
-%5$s    exception
+%3$s    exception
         when undefined_column or undefined_function or undefined_object or datatype_mismatch then
             v_error := sqlstate || ': the table has changed since it was tracked: ' || sqlerrm;
             v_changed := null;
             begin
-                v_before := %6$s;
-                v_after := %7$s;
+                v_before := %4$s;
+                v_after := %5$s;
             exception
                 when data_exception or program_limit_exceeded or out_of_memory or internal_error
                 then
@@ -560,13 +576,11 @@ begin
             v_error := sqlstate || ': ' || sqlerrm;
             v_before := null;
             v_after := null;
-%8$s    end;
+%6$s    end;
 $block$,
-        _options.table_id, -- 1
-        v_row,
-        v_columns, -- 3
+        v_misfit, -- 1
         chronicle.key_statements(v_row, _table, _options),
-        v_rendering, -- 5
+        v_rendering, -- 3
         case
             when v_shows_rows and _operation <> 'INSERT'
                 then 'jsonb_build_object(''row'', format(''%s'', old))'
@@ -576,7 +590,7 @@ $block$,
             when v_shows_rows and _operation <> 'DELETE'
                 then 'jsonb_build_object(''row'', format(''%s'', new))'
             else 'null'
-        end, -- 7
+        end, -- 5
         case
             when _operation = 'UPDATE' then format(
                 E'            v_changed := array_remove(array[%s]::text[], null);\n', v_changed

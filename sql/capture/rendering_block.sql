@@ -19,7 +19,7 @@ declare
     v_new_values text[];
     v_changed text;
     v_rendering text;
-    v_columns text;
+    v_misfit text;
 begin
     select
         array_agg(c.column_name order by c.place),
@@ -45,7 +45,7 @@ begin
             E'        v_before := ''{}'';\n'
             '        v_after := ''{}'';\n'
             '        v_changed := ''{}'';\n'
-            || chronicle.update_statements(_table, _options)
+            || coalesce(chronicle.update_statements(_table, _options), '')
             -- Only columns that are not recorded have changed.
             || E'        if v_changed = ''{}'' then\n            return null;\n        end if;\n'
             || case when cardinality(_options.key_columns) = 0 then '' else format(
@@ -59,35 +59,45 @@ begin
             ) end
     end;
 
-    select string_agg(
-        case
-            -- A row that a trigger is given holds no value for it.
-            when a.attgenerated = 'v' then 'null::' || a.atttypid::regtype
-            else format('%s.%I', v_row, a.attname)
-        end,
-        ', ' order by a.attnum
-    )
-    into v_columns
-    from pg_catalog.pg_attribute as a
-    where a.attrelid = _table and a.attnum > 0 and not a.attisdropped;
+    select
+        case c.relkind
+            when 'p' then format('not chronicle.has_shape(%s, %L)', _options.table_id, c.oid)
+            -- A row is equal to one of the columns known here, unless a column was added: then the
+            -- comparison itself raises 42804.
+            else format(
+                E'not chronicle.has_shape(%s)\n'
+                '            or not (%s::record operator(pg_catalog.*=) row(%s)::record)',
+                _options.table_id, v_row, (
+                    select string_agg(
+                        case
+                            -- A row that a trigger is given holds no value for it.
+                            when a.attgenerated = 'v' then 'null::' || a.atttypid::regtype
+                            else format('%s.%I', v_row, a.attname)
+                        end,
+                        ', ' order by a.attnum
+                    )
+                    from pg_catalog.pg_attribute as a
+                    where a.attrelid = _table and a.attnum > 0 and not a.attisdropped
+                )
+            )
+        end
+    into strict v_misfit
+    from pg_catalog.pg_class as c
+    where c.oid = _table;
 
     return format(
         $block$
     begin
-%4$s        -- A row is equal to one of the columns known here, unless a column was added: then the
-        -- comparison itself raises 42804.
-        if not chronicle.has_shape(%1$s)
-            or not (%2$s::record operator(pg_catalog.*=) row(%3$s)::record)
-        then
-            raise exception 'a column has another type' using errcode = 'datatype_mismatch';
+%2$s        if %1$s then
+            raise exception 'its columns or types are others' using errcode = 'datatype_mismatch';
         end if;
-%5$s    exception
+%3$s    exception
         when undefined_column or undefined_function or undefined_object or datatype_mismatch then
             v_error := sqlstate || ': the table has changed since it was tracked: ' || sqlerrm;
             v_changed := null;
             begin
-                v_before := %6$s;
-                v_after := %7$s;
+                v_before := %4$s;
+                v_after := %5$s;
             exception
                 when data_exception or program_limit_exceeded or out_of_memory or internal_error
                 then
@@ -98,13 +108,11 @@ begin
             v_error := sqlstate || ': ' || sqlerrm;
             v_before := null;
             v_after := null;
-%8$s    end;
+%6$s    end;
 $block$,
-        _options.table_id, -- 1
-        v_row,
-        v_columns, -- 3
+        v_misfit, -- 1
         chronicle.key_statements(v_row, _table, _options),
-        v_rendering, -- 5
+        v_rendering, -- 3
         case
             when v_shows_rows and _operation <> 'INSERT'
                 then 'jsonb_build_object(''row'', format(''%s'', old))'
@@ -114,7 +122,7 @@ $block$,
             when v_shows_rows and _operation <> 'DELETE'
                 then 'jsonb_build_object(''row'', format(''%s'', new))'
             else 'null'
-        end, -- 7
+        end, -- 5
         case
             when _operation = 'UPDATE' then format(
                 E'            v_changed := array_remove(array[%s]::text[], null);\n', v_changed

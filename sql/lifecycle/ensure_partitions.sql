@@ -78,8 +78,8 @@ $$;
 comment on function chronicle.ensure_partitions(integer) is
 'Makes the partitions of chronicle.events that are missing, up to the present one and _ahead more,
 and returns their names. Harmless to repeat. Writers do not wait for it. Who reads the whole log
-does, until the transaction ends, and so does a writer who gives an event an id of version 7, since that
-is looked up. It waits for them 3 seconds at most.
+does, until the transaction ends, and so does a writer who gives an event an id of version 7, since
+that is looked up. It waits for them 3 seconds at most.
 _ahead: how many beyond the present one; null: the setting partitions_ahead.
 Errors: 22023 outside 0 to 1000; 55P03 when readers of the log do not make way: try again; 23514
 when events already lie in events_default where a partition is due.';

@@ -168,8 +168,8 @@ begin
         impersonator_id, is_ai_action, db_user, context_state, origin, action_type, action,
         action_description, action_meta, reason, resource_type, resource_id, related_resources,
         details_before, details_after, changed_columns, ai_metadata, ai_operation_id, severity,
-        status, error_code, error_message, duration_ms, session_id, request_id, trace_id, operation_id,
-        parent_event_id, ip_address, user_agent, client_info
+        status, error_code, error_message, duration_ms, session_id, request_id, trace_id,
+        operation_id, parent_event_id, ip_address, user_agent, client_info
     ) values (
         v_event_id, encode(substr(v_random, 17), 'hex')::uuid,
         coalesce(_occurred_at, clock_timestamp()), v_organization_id, _actor_type, v_actor_id,
