@@ -4,7 +4,7 @@ import pytest
 
 from ask import events, rows, run, sqlstate, value, values
 from capturing import ITEM, changes, make, track
-from support import Connection, Database
+from support import Connection, Database, acting_as
 
 # What is recorded.
 
@@ -336,6 +336,21 @@ def test_all_rows_of_a_statement_are_of_one_transaction_and_no_other(db: Connect
         where e.origin = 'captured'
         """,
     ) == [True]
+
+
+def test_a_session_without_row_security_is_recorded(db: Connection) -> None:
+    # Every script that pg_dump writes begins by turning it off.
+    make(db, ITEM)
+    db.execute("grant all on public.item to stranger")
+    with acting_as(db, "stranger"):
+        db.execute("set local row_security = off")
+        db.execute("insert into public.item values (1, 'a', 1)")
+        db.execute("update public.item set name = 'b'")
+        db.execute("delete from public.item")
+        db.execute("truncate public.item")
+        assert value(db, "show row_security") == "off"
+        db.execute("set local row_security = on")
+    assert [each[0] for each in changes(db)] == ["INSERT", "UPDATE", "DELETE", "TRUNCATE"]
 
 
 # Transactions.

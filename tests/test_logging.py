@@ -930,6 +930,18 @@ def test_seq_rises_in_the_order_of_recording(db: Connection) -> None:
     assert values(db, "select event_id from chronicle.events order by seq") == ids
 
 
+def test_a_session_without_row_security_logs(db: Connection) -> None:
+    event_id = uuid.UUID("0c1e9b1e-0000-7000-8000-00000000000a")
+    with acting_as(db, "app"):
+        db.execute("set local row_security = off")
+        for _ in range(2):
+            db.execute(READ_PAGE_ONCE, (event_id,))
+        values(db, SET, (Jsonb([one()]),))
+        assert value(db, "show row_security") == "off"
+        db.execute("set local row_security = on")
+    assert value(db, "select count(*) from chronicle.events") == 2
+
+
 # Ids.
 
 
