@@ -141,7 +141,8 @@ def test_a_retry_masks_before_it_compares(db: Connection) -> None:
 @pytest.mark.parametrize("ends", ["commit", "rollback"])
 def test_two_sessions_with_one_id_record_it_once(database: Database, ends: str) -> None:
     event_id = uuid.uuid4()
-    first, second = database.connect("app"), database.connect("app")
+    first = database.connect("app")
+    second = database.connect("app", options="-c lock_timeout=60s")
     watcher = database.connect(autocommit=True)
     transactions = [
         value(each, "select (pg_current_xact_id()::text)::bigint") for each in (first, second)
@@ -162,7 +163,8 @@ def test_two_sessions_with_one_id_and_other_content_do_not_both_record_it(
     database: Database,
 ) -> None:
     event_id = uuid.uuid4()
-    first, second = database.connect("app"), database.connect("installer")
+    first = database.connect("app")
+    second = database.connect("installer", options="-c lock_timeout=60s")
     watcher = database.connect(autocommit=True)
     first.execute(READ_PAGE_ONCE, (event_id,))
     with ThreadPoolExecutor(1) as pool:

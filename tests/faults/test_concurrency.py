@@ -27,9 +27,17 @@ LOG_ONCE = """
 
 
 @pytest.fixture
-def pool() -> Iterator[ThreadPoolExecutor]:
+def pool(database: Database) -> Iterator[ThreadPoolExecutor]:
+    """Threads; who still waits for a lock when the test has failed is sent away."""
     with ThreadPoolExecutor(10) as threads:
         yield threads
+        with psycopg.connect(database.cluster.dsn(database.name)) as superuser:
+            superuser.execute(
+                """
+                select pg_terminate_backend(a.pid) from pg_stat_activity as a
+                where a.datname = current_database() and a.wait_event_type = 'Lock'
+                """
+            )
 
 
 @pytest.fixture
@@ -440,7 +448,9 @@ def test_partitions_do_not_wait_for_writers(database: Database, item: str) -> No
 def test_who_reads_the_log_waits_for_partitions_and_they_give_up_before_him(
     database: Database, pool: ThreadPoolExecutor, watcher: Connection
 ) -> None:
-    admin, auditor = database.connect("admin"), database.connect("auditor")
+    # Whatever happens, it ends.
+    admin = database.connect("admin", options="-c statement_timeout=30s")
+    auditor = database.connect("auditor")
     admin.execute("select chronicle.ensure_partitions(5)")
     reading = waiting(
         pool, watcher, auditor, admin, lambda: rows(auditor, "select * from chronicle.events")
