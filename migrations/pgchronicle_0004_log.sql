@@ -596,6 +596,7 @@ language sql
 stable
 security definer
 set search_path = pg_catalog, pg_temp
+set row_security = on
 as $$
     select exists (select from chronicle.events as e where e.event_id = _event_id)
 $$;
@@ -949,6 +950,9 @@ grant execute on function chronicle.changes(jsonb, jsonb) to chronicle_app, chro
 -- They become text by format('%s', ...), the output function of their type: "::text" would run a
 -- cast that a user made for a type of theirs, with the writer's rights.
 --
+-- row_security is pinned because every script of pg_dump turns it off, and the server then refuses
+-- what a policy would have allowed.
+--
 -- Every statement here is paid by every caller. What is rare (a context, masking, an id from the
 -- caller) costs one test when absent, and what is wrong is put into words elsewhere.
 create or replace function chronicle.log_audit_event(
@@ -991,6 +995,7 @@ language plpgsql
 volatile
 security definer
 set search_path = pg_catalog, pg_temp
+set row_security = on
 as $$
 declare
     v_rules chronicle.logging_rules;

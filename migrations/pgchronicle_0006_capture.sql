@@ -1129,6 +1129,8 @@ begin
     from pg_catalog.pg_class as c
     where c.oid = _table;
 
+    -- row_security is pinned because every script of pg_dump turns it off, and the server would then
+    -- refuse the insert that a policy allows.
     foreach v_operation in array array['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE'] loop
         v_name := format('chronicle_capture.capture_%s_%s()', _table_id, lower(v_operation));
         -- Whoever replaces a function must be able to execute it, its owner too.
@@ -1137,7 +1139,7 @@ begin
         end if;
         execute format(
             E'create or replace function %s\nreturns trigger\nlanguage plpgsql\nsecurity definer\n'
-            'set search_path = pg_catalog, pg_temp\n%sas %L',
+            'set search_path = pg_catalog, pg_temp\nset row_security = on\n%sas %L',
             v_name,
             chronicle.capture_settings(_table),
             chronicle.capture_function_body(_table, v_options, v_operation)

@@ -5,6 +5,7 @@ language sql
 stable
 security definer
 set search_path = pg_catalog, pg_temp
+set row_security = on
 as $$
     select exists (select from chronicle.events as e where e.event_id = _event_id)
 $$;

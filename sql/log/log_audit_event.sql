@@ -5,6 +5,9 @@
 -- They become text by format('%s', ...), the output function of their type: "::text" would run a
 -- cast that a user made for a type of theirs, with the writer's rights.
 --
+-- row_security is pinned because every script of pg_dump turns it off, and the server then refuses
+-- what a policy would have allowed.
+--
 -- Every statement here is paid by every caller. What is rare (a context, masking, an id from the
 -- caller) costs one test when absent, and what is wrong is put into words elsewhere.
 create or replace function chronicle.log_audit_event(
@@ -47,6 +50,7 @@ language plpgsql
 volatile
 security definer
 set search_path = pg_catalog, pg_temp
+set row_security = on
 as $$
 declare
     v_rules chronicle.logging_rules;
