@@ -37,6 +37,7 @@ def test_bench_gives_every_row() -> None:
         *product(["one for all"], [1], OPERATIONS),
         *product(["each its own"], [1], OPERATIONS),
         *product(["one for all"], [50], OPERATIONS),
+        ("one for all", 1, "update beside document"),
     ]
     assert [(row["clients"], row["synchronous_commit"]) for row in rows["pgbench"]] == list(
         product((1, 4), ("off", "on"))

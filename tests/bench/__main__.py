@@ -75,7 +75,7 @@ def _at_least_one(text: str) -> int:
 def _heading(facts: Mapping[str, object], *, is_tiny: bool) -> str:
     lines = [
         f"PostgreSQL {facts['server_version']}, {facts['cores']} cores, rounds: {facts['rounds']}.",
-        "What is compared runs by turns; figures are medians, ratios those of the rounds' ratios.",
+        "What is compared runs by turns. Medians: of times, of the rounds' differences and ratios.",
         f"{KIND}.",
         "Autovacuum is off, no checkpoint is due, the data is on the disk of temporary files.",
     ]

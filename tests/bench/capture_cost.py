@@ -1,7 +1,8 @@
 """What it adds to a statement that the table is tracked."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from operator import sub
 from statistics import median
 from typing import LiteralString
 
@@ -14,9 +15,14 @@ from .setting import APPLICATION, INSTALLER, Connection, Setting
 
 NAME = "capture"
 
-_ABOUT = "time a row on a table of 12 columns, untracked and tracked"
+_ABOUT = (
+    "time a row on a table of 12 columns, untracked and tracked; beside a document of 100 kB, an "
+    "update of another column"
+)
 
 _TABLES = ("untracked", "tracked")
+_TABLES_OF_DOCUMENTS = ("untracked_documents", "tracked_documents")
+_DOCUMENTS = 50
 
 _COLUMNS = """
     id bigint primary key, number uuid, status text, title text, owner text, amount numeric,
@@ -61,6 +67,19 @@ _OPERATIONS = (
 )
 
 
+_UPDATE_BESIDE_DOCUMENT = replace(_OPERATIONS[1], name="update beside document")
+
+# Half of it is the same over and over, so the document is compressed.
+_FILL_WITH_DOCUMENTS = """
+    insert into {} (id, place, doc)
+    select id, 0, jsonb_build_object('text', (
+        select string_agg(md5(n::text) || repeat('x', 32), '')
+        from generate_series(id * 10000, id * 10000 + 1562) as n
+    ))
+    from generate_series(1, %s) as id
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class _Kind:
     """How often an operation runs, and in how many transactions, for how many rows in all."""
@@ -69,11 +88,12 @@ class _Kind:
     transactions: Transactions
     rows: int
     is_one_statement: bool
+    tables: tuple[str, str] = _TABLES
 
     def time(self, session: TimedSession, table: str) -> float:
         """Runs it on a table; gives the microseconds of a row."""
         text = self.operation.all_rows if self.is_one_statement else self.operation.one_row
-        query = sql.SQL(text).format(sql.Identifier("bench", table))
+        query = sql.SQL(text).format(_identifier(table))
         if self.is_one_statement:
             return session.run(query, [(self.rows,)], self.transactions) / self.rows
         return session.run(query, [(row + 1,) for row in range(self.rows)], self.transactions)
@@ -85,10 +105,15 @@ def measure(setting: Setting) -> Result:
     modes = [(transactions, sizes.statements, False) for transactions in Transactions]
     modes.append((Transactions.SHARED, sizes.rows_of_one_statement, True))
     kinds = [_Kind(operation, *mode) for mode in modes for operation in _OPERATIONS]
+    kinds.append(
+        _Kind(_UPDATE_BESIDE_DOCUMENT, Transactions.SHARED, _DOCUMENTS, False, _TABLES_OF_DOCUMENTS)
+    )
     with setting.connect(INSTALLER) as owner, setting.connect(APPLICATION) as application:
         _make_tables(owner)
         session = TimedSession(application)
-        pairs = [Pair(*(partial(kind.time, session, table) for table in _TABLES)) for kind in kinds]
+        pairs = [
+            Pair(*(partial(kind.time, session, table) for table in kind.tables)) for kind in kinds
+        ]
         taken = run_rounds(pairs, setting.rounds, between=partial(_vacuum, owner))
     return Result(
         NAME, _ABOUT, [_row(kind, samples) for kind, samples in zip(kinds, taken, strict=True)]
@@ -96,30 +121,35 @@ def measure(setting: Setting) -> Result:
 
 
 def _make_tables(owner: Connection) -> None:
-    for name in _TABLES:
-        table = sql.Identifier("bench", name)
+    for table in map(_identifier, (*_TABLES, *_TABLES_OF_DOCUMENTS)):
         owner.execute(sql.SQL("create table {} ({})").format(table, sql.SQL(_COLUMNS)))
         owner.execute(
             sql.SQL("grant select, insert, update, delete on {} to {}").format(
                 table, sql.Identifier(APPLICATION)
             )
         )
+    for table in map(_identifier, _TABLES_OF_DOCUMENTS):
+        owner.execute(sql.SQL(_FILL_WITH_DOCUMENTS).format(table), (_DOCUMENTS,))
     owner.execute("select chronicle.enable_tracking('bench.tracked')")
+    owner.execute("select chronicle.enable_tracking('bench.tracked_documents')")
 
 
 def _vacuum(owner: Connection) -> None:
-    for name in _TABLES:
-        owner.execute(sql.SQL("vacuum {}").format(sql.Identifier("bench", name)))
+    for table in map(_identifier, (*_TABLES, *_TABLES_OF_DOCUMENTS)):
+        owner.execute(sql.SQL("vacuum {}").format(table))
+
+
+def _identifier(table: str) -> sql.Identifier:
+    return sql.Identifier("bench", table)
 
 
 def _row(kind: _Kind, samples: Samples[float]) -> dict[str, str | int | float]:
-    bare, ours = median(samples.bare), median(samples.ours)
     return {
         "operation": kind.operation.name,
         "rows_a_statement": kind.rows if kind.is_one_statement else 1,
         "transactions": kind.transactions,
-        "untracked_us": bare,
-        "tracked_us": ours,
-        "added_us": ours - bare,
+        "untracked_us": median(samples.bare),
+        "tracked_us": median(samples.ours),
+        "added_us": median(map(sub, samples.ours, samples.bare)),
         "ratio": median(ratios(samples.ours, samples.bare)),
     }
