@@ -118,36 +118,28 @@ comment on column chronicle.table_names.table_name is
 revoke all on chronicle.table_names from public;
 grant select on chronicle.table_names to chronicle_writer, chronicle_reader, chronicle_admin;
 
--- Labelled immutable, which it is not, so that a capture function asks once a session: its plan is
--- made at the first row, and the answer is folded into it as a constant. That is when a column of
--- another type would be built into the plan; where the plan exists already, the server itself
--- raises 42804 for the row. A column that was added is noticed at every row, by a comparison there.
+-- Labelled immutable, which it is not, so that a capture function asks once: its plan is made at
+-- the first row of a session, and the answer is folded into it as a constant. _table is a constant
+-- that names the table by its oid: the server notes that the plan depends on that table, and
+-- discards the plan, and with it the answer, when the table is altered.
 --
--- A partition may hold its columns in another order, so rows of a partitioned table are not
--- compared. There the second argument, a constant that names the table, makes the server discard
--- the plan, and with it the answer, when the table is altered.
-create or replace function chronicle.has_shape(
-    _table_id integer, _table regclass default null
-)
+-- After a dump and restore the constant names another table, or none. Then the answer is null, and
+-- the capture function compares each row with the columns that it knows.
+create or replace function chronicle.has_shape(_table_id integer, _table regclass)
 returns boolean
 language sql
 immutable
 set search_path = pg_catalog, pg_temp
 as $$
-    select coalesce(
-        (
-            select r.shape = chronicle.table_shape(n.relation)
-            from chronicle.table_registry as r
-            inner join chronicle.table_names as n on n.table_id = r.table_id
-            where r.table_id = _table_id
-        ),
-        false
-    )
+    select r.shape = chronicle.table_shape(n.relation)
+    from chronicle.table_registry as r
+    inner join chronicle.table_names as n on n.table_id = r.table_id
+    where r.table_id = _table_id and n.relation = _table
 $$;
 
 comment on function chronicle.has_shape(integer, regclass) is
 'Private. Whether a tracked table has the columns and types it had when its capture functions were
-made. _table: not looked at.';
+made; null when _table is not that table.';
 
 revoke execute on function chronicle.has_shape(integer, regclass) from public;
 grant execute on function chronicle.has_shape(integer, regclass)
@@ -172,6 +164,7 @@ returns table (
     old_value text,
     new_value text,
     is_short boolean,
+    may_be_large boolean,
     is_user_type boolean,
     base_type oid
 )
@@ -182,7 +175,9 @@ as $$
     with recursive unwrapped as (
         -- Domains are unwrapped down to what they stand on, arrays down to their elements.
         select
-            a.attname, a.attnum, a.attcollation, a.atttypid as type_id, false as is_array
+            a.attname, a.attnum, a.attcollation, a.atttypid as type_id, false as is_array,
+            -- Of a limited text the limit is what it can hold.
+            a.attstorage <> 'p' and a.atttypmod not between 0 and 2000 as may_be_large
         from pg_catalog.pg_attribute as a
         where a.attrelid = _table
             and a.attnum > 0
@@ -193,7 +188,8 @@ as $$
         select
             u.attname, u.attnum, u.attcollation,
             case t.typtype when 'd' then t.typbasetype else t.typelem end,
-            u.is_array or t.typtype <> 'd'
+            u.is_array or t.typtype <> 'd',
+            u.may_be_large
         from unwrapped as u
         inner join pg_catalog.pg_type as t on t.oid = u.type_id
         where t.typtype = 'd' or t.typsubscript = 'array_subscript_handler'::regproc
@@ -214,6 +210,7 @@ as $$
             ) as is_exact,
             u.is_array,
             not u.is_array and t.typlen > 0 as is_short,
+            u.may_be_large and t.oid <> 'numeric'::regtype as may_be_large,
             t.oid >= 16384 as is_user_type,
             t.oid as base_type
         from unwrapped as u
@@ -225,7 +222,18 @@ as $$
     select
         d.name,
         d.place,
-        format(
+        -- A value that is stored apart and was not touched is the same one: it is not fetched.
+        case
+            when d.may_be_large and current_setting('server_version_num')::integer >= 170000
+                then format(
+                    '(pg_column_toast_chunk_id(old.%1$I) is null '
+                    'or pg_column_toast_chunk_id(old.%1$I) '
+                    'is distinct from pg_column_toast_chunk_id(new.%1$I)) and ',
+                    d.name
+                )
+            else ''
+        end
+        || format(
             case
                 when d.is_exact then 'old.%1$I is distinct from new.%1$I'
                 else 'row(old.%1$I)::record operator(pg_catalog.*<>) row(new.%1$I)::record'
@@ -235,6 +243,7 @@ as $$
         format(v.template, 'old', d.name),
         format(v.template, 'new', d.name),
         d.is_short,
+        d.may_be_large,
         d.is_user_type,
         d.base_type
     from described as d
@@ -256,9 +265,9 @@ $$;
 comment on function chronicle.capture_columns(regclass, name[]) is
 'Private. The columns of a table that can be captured, in their order. comparison: an expression
 that is true when old and new differ. old_value, new_value: expressions that render a value.
-is_short: its text has at most a hundred bytes. is_user_type: the type is, or is made of, one that
-is not built in. base_type: what lies under domains and arrays. _masked_columns: those of which no
-value is rendered.';
+is_short: its text has at most a hundred bytes. may_be_large: it may be stored apart from the row.
+is_user_type: the type is, or is made of, one that is not built in. base_type: what lies under
+domains and arrays. _masked_columns: those of which no value is rendered.';
 
 revoke execute on function chronicle.capture_columns(regclass, name[]) from public;
 grant execute on function chronicle.capture_columns(regclass, name[]) to chronicle_writer;
@@ -413,9 +422,10 @@ from public;
 grant execute on function chronicle.key_statements(text, regclass, chronicle.table_registry)
 to chronicle_writer;
 
--- One "if" a column, in groups of eight whose images are compared first: most updates change few
--- columns, and an expression that is not reached costs nothing, where every one that is has to be
--- made ready once a transaction.
+-- One "if" a column. Small columns stand in groups of eight whose images are compared first: most
+-- updates change few columns, and an expression that is not reached costs nothing, where every one
+-- that is has to be made ready once a transaction. A column that may be large stands alone: to
+-- compare its image, the server would fetch a value that is stored apart.
 create or replace function chronicle.update_statements(
     _table regclass, _options chronicle.table_registry
 )
@@ -425,16 +435,20 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
     select string_agg(
-        format(
-            E'        if row(%s)::record operator(pg_catalog.*<>) row(%s)::record then\n'
-            '%s        end if;\n',
-            g.old_row, g.new_row, g.statements
-        ),
-        '' order by g.number
+        case
+            when g.may_be_large then g.statements
+            else format(
+                E'        if row(%s)::record operator(pg_catalog.*<>) row(%s)::record then\n'
+                '%s        end if;\n',
+                g.old_row, g.new_row, g.statements
+            )
+        end,
+        '' order by g.place
     )
     from (
         select
-            c.number,
+            c.may_be_large,
+            min(c.place) as place,
             string_agg(format('old.%I', c.column_name), ', ' order by c.place) as old_row,
             string_agg(format('new.%I', c.column_name), ', ' order by c.place) as new_row,
             string_agg(
@@ -449,11 +463,24 @@ as $$
                 '' order by c.place
             ) as statements
         from (
-            select a.*, (row_number() over (order by a.place) - 1) / 8 as number
-            from chronicle.capture_columns(_table, _options.masked_columns) as a
-            where a.column_name = any(_options.captured_columns)
+            select
+                n.*,
+                -- Neighbours only, so that columns are named in their order.
+                case
+                    when n.may_be_large then n.place
+                    else (
+                        row_number() over (partition by n.neighbours order by n.place) - 1
+                    ) / 8
+                end as chunk
+            from (
+                select
+                    a.*,
+                    count(*) filter (where a.may_be_large) over (order by a.place) as neighbours
+                from chronicle.capture_columns(_table, _options.masked_columns) as a
+                where a.column_name = any(_options.captured_columns)
+            ) as n
         ) as c
-        group by c.number
+        group by c.may_be_large, c.neighbours, c.chunk
     ) as g
 $$;
 
@@ -527,15 +554,16 @@ begin
             ) end
     end;
 
-    select
-        case c.relkind
-            when 'p' then format('not chronicle.has_shape(%s, %L)', _options.table_id, c.oid)
-            -- A row is equal to one of the columns known here, unless a column was added: then the
-            -- comparison itself raises 42804.
+    -- A row is equal to one of the columns known here, unless a column was added: then the
+    -- comparison itself raises 42804. A partition may order its columns otherwise.
+    select format(
+        'not coalesce(chronicle.has_shape(%s, %L), %s)',
+        _options.table_id,
+        c.oid,
+        case
+            when c.relkind = 'p' then 'true'
             else format(
-                E'not chronicle.has_shape(%s)\n'
-                '            or not (%s::record operator(pg_catalog.*=) row(%s)::record)',
-                _options.table_id, v_row, (
+                '%1$s::record operator(pg_catalog.*=) row(%2$s)::record', v_row, (
                     select string_agg(
                         case
                             -- A row that a trigger is given holds no value for it.
@@ -549,6 +577,7 @@ begin
                 )
             )
         end
+    )
     into strict v_misfit
     from pg_catalog.pg_class as c
     where c.oid = _table;
@@ -663,7 +692,7 @@ begin
     -- The system is asked for random bytes once; the halves of their digest say nothing about each
     -- other.
     v_random := sha256(uuid_send(gen_random_uuid()));
-    v_event_id := chronicle.uuid_v7(v_random);
+    v_event_id := chronicle.uuid_v7_from(v_random);
     v_payload_salt := encode(substr(v_random, 17), 'hex');
     v_seq := nextval('chronicle.events_seq');
     v_transaction_id := pg_current_xact_id()::text;
@@ -1129,8 +1158,8 @@ begin
     from pg_catalog.pg_class as c
     where c.oid = _table;
 
-    -- row_security is pinned because every script of pg_dump turns it off, and the server would then
-    -- refuse the insert that a policy allows.
+    -- row_security is pinned because every script of pg_dump turns it off, and the server would
+    -- then refuse the insert that a policy allows.
     foreach v_operation in array array['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE'] loop
         v_name := format('chronicle_capture.capture_%s_%s()', _table_id, lower(v_operation));
         -- Whoever replaces a function must be able to execute it, its owner too.
@@ -1390,7 +1419,7 @@ select
         when r.tracked_until is not null then 'ended'
         when n.relation is null then 'broken'
         when not chronicle.has_capture_triggers(n.relation) then 'broken'
-        when not chronicle.has_shape(r.table_id) then 'drifted'
+        when not chronicle.has_shape(r.table_id, n.relation::regclass) then 'drifted'
         else 'tracked'
     end as state,
     case
@@ -1399,7 +1428,7 @@ select
             then 'No capture trigger stands: the table or its triggers were dropped.'
         when not chronicle.has_capture_triggers(n.relation)
             then 'A capture trigger is missing or disabled; chronicle.enable_tracking puts it back.'
-        when not chronicle.has_shape(r.table_id)
+        when not chronicle.has_shape(r.table_id, n.relation::regclass)
             then concat_ws(
                 ' ',
                 'The table has changed since: its rows are recorded in their text form.',

@@ -40,6 +40,7 @@ set local role chronicle_owner;
 set local role chronicle_owner;
 grant create on schema chronicle to chronicle_writer, chronicle_sealer;
 \ir log/uuid_v7.sql
+\ir log/uuid_v7_from.sql
 \ir log/events.sql
 \ir log/reject_change.sql
 \ir log/event_keys.sql

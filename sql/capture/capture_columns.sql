@@ -17,6 +17,7 @@ returns table (
     old_value text,
     new_value text,
     is_short boolean,
+    may_be_large boolean,
     is_user_type boolean,
     base_type oid
 )
@@ -27,7 +28,9 @@ as $$
     with recursive unwrapped as (
         -- Domains are unwrapped down to what they stand on, arrays down to their elements.
         select
-            a.attname, a.attnum, a.attcollation, a.atttypid as type_id, false as is_array
+            a.attname, a.attnum, a.attcollation, a.atttypid as type_id, false as is_array,
+            -- Of a limited text the limit is what it can hold.
+            a.attstorage <> 'p' and a.atttypmod not between 0 and 2000 as may_be_large
         from pg_catalog.pg_attribute as a
         where a.attrelid = _table
             and a.attnum > 0
@@ -38,7 +41,8 @@ as $$
         select
             u.attname, u.attnum, u.attcollation,
             case t.typtype when 'd' then t.typbasetype else t.typelem end,
-            u.is_array or t.typtype <> 'd'
+            u.is_array or t.typtype <> 'd',
+            u.may_be_large
         from unwrapped as u
         inner join pg_catalog.pg_type as t on t.oid = u.type_id
         where t.typtype = 'd' or t.typsubscript = 'array_subscript_handler'::regproc
@@ -59,6 +63,7 @@ as $$
             ) as is_exact,
             u.is_array,
             not u.is_array and t.typlen > 0 as is_short,
+            u.may_be_large and t.oid <> 'numeric'::regtype as may_be_large,
             t.oid >= 16384 as is_user_type,
             t.oid as base_type
         from unwrapped as u
@@ -70,7 +75,18 @@ as $$
     select
         d.name,
         d.place,
-        format(
+        -- A value that is stored apart and was not touched is the same one: it is not fetched.
+        case
+            when d.may_be_large and current_setting('server_version_num')::integer >= 170000
+                then format(
+                    '(pg_column_toast_chunk_id(old.%1$I) is null '
+                    'or pg_column_toast_chunk_id(old.%1$I) '
+                    'is distinct from pg_column_toast_chunk_id(new.%1$I)) and ',
+                    d.name
+                )
+            else ''
+        end
+        || format(
             case
                 when d.is_exact then 'old.%1$I is distinct from new.%1$I'
                 else 'row(old.%1$I)::record operator(pg_catalog.*<>) row(new.%1$I)::record'
@@ -80,6 +96,7 @@ as $$
         format(v.template, 'old', d.name),
         format(v.template, 'new', d.name),
         d.is_short,
+        d.may_be_large,
         d.is_user_type,
         d.base_type
     from described as d
@@ -101,9 +118,9 @@ $$;
 comment on function chronicle.capture_columns(regclass, name[]) is
 'Private. The columns of a table that can be captured, in their order. comparison: an expression
 that is true when old and new differ. old_value, new_value: expressions that render a value.
-is_short: its text has at most a hundred bytes. is_user_type: the type is, or is made of, one that
-is not built in. base_type: what lies under domains and arrays. _masked_columns: those of which no
-value is rendered.';
+is_short: its text has at most a hundred bytes. may_be_large: it may be stored apart from the row.
+is_user_type: the type is, or is made of, one that is not built in. base_type: what lies under
+domains and arrays. _masked_columns: those of which no value is rendered.';
 
 revoke execute on function chronicle.capture_columns(regclass, name[]) from public;
 grant execute on function chronicle.capture_columns(regclass, name[]) to chronicle_writer;

@@ -51,7 +51,7 @@ begin
     -- The system is asked for random bytes once; the halves of their digest say nothing about each
     -- other.
     v_random := sha256(uuid_send(gen_random_uuid()));
-    v_event_id := chronicle.uuid_v7(v_random);
+    v_event_id := chronicle.uuid_v7_from(v_random);
     v_payload_salt := encode(substr(v_random, 17), 'hex');
     v_seq := nextval('chronicle.events_seq');
     v_transaction_id := pg_current_xact_id()::text;

@@ -33,8 +33,8 @@ begin
     from pg_catalog.pg_class as c
     where c.oid = _table;
 
-    -- row_security is pinned because every script of pg_dump turns it off, and the server would then
-    -- refuse the insert that a policy allows.
+    -- row_security is pinned because every script of pg_dump turns it off, and the server would
+    -- then refuse the insert that a policy allows.
     foreach v_operation in array array['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE'] loop
         v_name := format('chronicle_capture.capture_%s_%s()', _table_id, lower(v_operation));
         -- Whoever replaces a function must be able to execute it, its owner too.

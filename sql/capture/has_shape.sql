@@ -1,33 +1,25 @@
--- Labelled immutable, which it is not, so that a capture function asks once a session: its plan is
--- made at the first row, and the answer is folded into it as a constant. That is when a column of
--- another type would be built into the plan; where the plan exists already, the server itself
--- raises 42804 for the row. A column that was added is noticed at every row, by a comparison there.
+-- Labelled immutable, which it is not, so that a capture function asks once: its plan is made at
+-- the first row of a session, and the answer is folded into it as a constant. _table is a constant
+-- that names the table by its oid: the server notes that the plan depends on that table, and
+-- discards the plan, and with it the answer, when the table is altered.
 --
--- A partition may hold its columns in another order, so rows of a partitioned table are not
--- compared. There the second argument, a constant that names the table, makes the server discard
--- the plan, and with it the answer, when the table is altered.
-create or replace function chronicle.has_shape(
-    _table_id integer, _table regclass default null
-)
+-- After a dump and restore the constant names another table, or none. Then the answer is null, and
+-- the capture function compares each row with the columns that it knows.
+create or replace function chronicle.has_shape(_table_id integer, _table regclass)
 returns boolean
 language sql
 immutable
 set search_path = pg_catalog, pg_temp
 as $$
-    select coalesce(
-        (
-            select r.shape = chronicle.table_shape(n.relation)
-            from chronicle.table_registry as r
-            inner join chronicle.table_names as n on n.table_id = r.table_id
-            where r.table_id = _table_id
-        ),
-        false
-    )
+    select r.shape = chronicle.table_shape(n.relation)
+    from chronicle.table_registry as r
+    inner join chronicle.table_names as n on n.table_id = r.table_id
+    where r.table_id = _table_id and n.relation = _table
 $$;
 
 comment on function chronicle.has_shape(integer, regclass) is
 'Private. Whether a tracked table has the columns and types it had when its capture functions were
-made. _table: not looked at.';
+made; null when _table is not that table.';
 
 revoke execute on function chronicle.has_shape(integer, regclass) from public;
 grant execute on function chronicle.has_shape(integer, regclass)

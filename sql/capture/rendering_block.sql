@@ -59,15 +59,16 @@ begin
             ) end
     end;
 
-    select
-        case c.relkind
-            when 'p' then format('not chronicle.has_shape(%s, %L)', _options.table_id, c.oid)
-            -- A row is equal to one of the columns known here, unless a column was added: then the
-            -- comparison itself raises 42804.
+    -- A row is equal to one of the columns known here, unless a column was added: then the
+    -- comparison itself raises 42804. A partition may order its columns otherwise.
+    select format(
+        'not coalesce(chronicle.has_shape(%s, %L), %s)',
+        _options.table_id,
+        c.oid,
+        case
+            when c.relkind = 'p' then 'true'
             else format(
-                E'not chronicle.has_shape(%s)\n'
-                '            or not (%s::record operator(pg_catalog.*=) row(%s)::record)',
-                _options.table_id, v_row, (
+                '%1$s::record operator(pg_catalog.*=) row(%2$s)::record', v_row, (
                     select string_agg(
                         case
                             -- A row that a trigger is given holds no value for it.
@@ -81,6 +82,7 @@ begin
                 )
             )
         end
+    )
     into strict v_misfit
     from pg_catalog.pg_class as c
     where c.oid = _table;

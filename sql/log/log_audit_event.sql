@@ -58,7 +58,8 @@ declare
     -- Asking the system for random bytes is the dearest of its kind here, so it is asked once; the
     -- halves of the digest say nothing about each other.
     v_random constant bytea := sha256(uuid_send(gen_random_uuid()));
-    v_event_id constant uuid := coalesce(_event_id, chronicle.uuid_v7(v_random));
+    v_payload_salt constant uuid := encode(substr(v_random, 17), 'hex');
+    v_event_id constant uuid := coalesce(_event_id, chronicle.uuid_v7_from(v_random));
     v_organization_id text := nullif(format('%s', _organization_id), '');
     v_actor_id text := nullif(format('%s', _actor_id), '');
     v_resource_id constant text := nullif(format('%s', _resource_id), '');
@@ -175,9 +176,8 @@ begin
         status, error_code, error_message, duration_ms, session_id, request_id, trace_id,
         operation_id, parent_event_id, ip_address, user_agent, client_info
     ) values (
-        v_event_id, encode(substr(v_random, 17), 'hex')::uuid,
-        coalesce(_occurred_at, clock_timestamp()), v_organization_id, _actor_type, v_actor_id,
-        _actor_role, _impersonator_id,
+        v_event_id, v_payload_salt, coalesce(_occurred_at, clock_timestamp()), v_organization_id,
+        _actor_type, v_actor_id, _actor_role, _impersonator_id,
         coalesce(_is_ai_action, _actor_type = 'ai' or _ai_operation_id is not null), session_user,
         v_context_state, 'logged', _action_type, v_action, _action_description, _action_meta,
         _reason, _resource_type, v_resource_id, _related_resources, _details_before,
