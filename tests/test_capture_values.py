@@ -206,6 +206,25 @@ def test_settings_of_the_session_make_no_difference(db: Connection) -> None:
     assert len(set(values(db, "select record_id from chronicle.row_changes"))) == 1
 
 
+def test_settings_make_no_difference_within_a_type_that_a_user_made(db: Connection) -> None:
+    db.execute(
+        "create type public.bundle as (at timestamptz, amount float8, span interval, bytes bytea)"
+    )
+    make(db, "id integer primary key, v public.bundle")
+    for place in (0, 1):
+        for name, values_of_it in SETTINGS.items():
+            db.execute("select set_config(%s, %s, true)", (name, values_of_it[place]))
+        db.execute(
+            """
+            insert into public.item values (
+                1, row('2026-01-02 03:04:05+00', 1.0::float8 / 3, '36 hours', '\\xff'::bytea)
+            )
+            """
+        )
+        db.execute("delete from public.item")
+    assert images(db)[:2] == images(db)[2:]
+
+
 def test_a_json_null_is_not_a_missing_value(db: Connection) -> None:
     make(db, "id integer primary key, v jsonb")
     db.execute("insert into public.item values (1, null)")

@@ -261,7 +261,8 @@ def test_a_table_that_is_not_tracked_cannot_be_disabled(db: Connection) -> None:
 def test_a_tracked_table_of_somebody_else_cannot_be_disabled(db: Connection) -> None:
     make(db, ITEM)
     with acting_as(db, "admin"):
-        assert sqlstate(db, "select chronicle.disable_tracking('public.item')") == "42501"
+        refused = refusal(db, "select chronicle.disable_tracking('public.item')")
+    assert (refused.sqlstate, refused.message) == ("42501", "must be owner of table public.item")
     db.execute("insert into public.item values (1, 'a', 1)")
     assert len(changes(db)) == 1
 
@@ -339,6 +340,41 @@ def test_a_table_that_was_altered_is_still_recorded(
     if "note" in update or "'n'" in insert:
         assert "(2,b,2,n)" in after[0][1].replace('"', "")
         assert all(error for *_, error in after)
+
+
+@pytest.mark.parametrize("session", ["the same session", "a new session"])
+@pytest.mark.parametrize(
+    "alteration",
+    ["add column note text", "alter column name type varchar(9)", "rename column name to title"],
+)
+def test_a_partitioned_table_that_was_altered_is_still_recorded(
+    database: Database, alteration: str, session: str
+) -> None:
+    installer = database.connect(autocommit=True)
+    installer.execute("create table public.item (id integer, name text) partition by range (id)")
+    installer.execute("create table public.item_low partition of public.item default")
+    track(installer)
+    installer.execute("insert into public.item values (1, 'a')")
+    installer.execute("update public.item set name = 'b'")
+    run(installer, f"alter table public.item {alteration}")
+    writer = installer if session == "the same session" else database.connect(autocommit=True)
+    note = ", 'n'" if "note" in alteration else ""
+    run(writer, f"insert into public.item values (2, 'a'{note})")
+    run(writer, "update public.item set id = 3 where id = 2")
+    run(writer, "delete from public.item where id = 3")
+    recorded = rows(
+        installer,
+        """
+        select action, coalesce(new_values, old_values) ->> 'row', payload_error is not null
+        from chronicle.row_changes order by seq offset 2
+        """,
+    )
+    text = "a,n" if note else "a"
+    assert recorded == [
+        ("INSERT", f"(2,{text})", True),
+        ("UPDATE", f"(3,{text})", True),
+        ("DELETE", f"(3,{text})", True),
+    ]
 
 
 def test_a_table_that_was_altered_says_so_and_is_mended_by_enabling_it_again(
