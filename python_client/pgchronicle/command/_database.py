@@ -66,12 +66,20 @@ def _chosen(_context: click.Context, _parameter: click.Parameter, dsn: str | Non
 def connect(dsn: str) -> Connection:
     """A connection in autocommit mode.
 
+    It speaks UTF-8 and ISO dates, whatever the environment or the role is set to: psycopg reads no
+    time of another style, and no other encoding holds all that was recorded.
+
     Raises:
         CannotConnect: there is none.
         click.BadParameter: the connection string is none.
     """
     try:
-        return psycopg.connect(dsn, autocommit=True, fallback_application_name="pgchronicle")
+        connection = psycopg.connect(
+            dsn,
+            autocommit=True,
+            client_encoding="utf8",
+            fallback_application_name="pgchronicle",
+        )
     except psycopg.OperationalError as error:
         hint = (
             "Is the server running, and are host, port, user and password right?"
@@ -82,3 +90,5 @@ def connect(dsn: str) -> Connection:
         raise CannotConnect(str(error).strip(), hint=hint) from error
     except psycopg.ProgrammingError as error:
         raise click.BadParameter(str(error).strip(), param_hint="--dsn") from error
+    connection.execute("set datestyle = 'ISO'")
+    return connection

@@ -1,6 +1,8 @@
 """The group of the subcommands, and what they say when something goes wrong."""
 
+import io
 import os
+import sys
 from typing import IO, Any
 
 import click
@@ -59,7 +61,10 @@ class _Group(click.Group):
 
 
 def _hint(error: psycopg.Error) -> str | None:
-    if isinstance(error, psycopg.errors.InvalidSchemaName | psycopg.errors.UndefinedFunction):
+    is_ours = isinstance(error, psycopg.errors.UndefinedTable) and '"chronicle.' in str(error)
+    if is_ours or isinstance(
+        error, psycopg.errors.InvalidSchemaName | psycopg.errors.UndefinedFunction
+    ):
         return 'Is pgchronicle installed there, and up to date? "pgchronicle doctor" says.'
     return None
 
@@ -77,6 +82,10 @@ def main(context: click.Context) -> None:
     """
     if os.environ.get("NO_COLOR"):
         context.color = False
+    # A terminal or a file that has no letter for something gets its escape, not our traceback.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 for _command in (demo, migrate, track, untrack, tables, log, events, show, doctor, psql):
