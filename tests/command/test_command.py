@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -158,6 +158,25 @@ def test_running_demo_is_used_when_nothing_else_is_said(
     assert result.exit_code == 3
     environment = {k: v for k, v in database.environment().items() if k.startswith("PG")}
     assert "demo" not in pgchronicle("tables", **environment).stderr
+
+
+def test_database_without_the_log_is_told_apart(empty_database: Database) -> None:
+    for command in (("events",), ("show", uuid.uuid4()), ("tables",)):
+        result = pgchronicle(*command, "--dsn", empty_database.dsn())
+        assert result.exit_code == 1
+        assert "hint: Is pgchronicle installed there" in result.stderr, command
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [{"PGCLIENTENCODING": "LATIN1"}, {"PGOPTIONS": "-c DateStyle=German"}],
+    ids=["encoding", "dates"],
+)
+def test_settings_of_the_session_do_not_change_what_is_read(
+    dsn: str, auditor: Connection, environment: dict[str, str]
+) -> None:
+    Chronicle(auditor).log_audit_event(**PAGE, actor_id="ada → bob")
+    assert "user ada → bob\tpage.read" in done("events", "--dsn", dsn, **environment)
 
 
 def test_without_any_database_it_says_how_to_name_one(
@@ -422,6 +441,14 @@ def test_terminal_gets_colour_unless_it_is_not_wanted(dsn: str, auditor: Connect
     assert "price: 1 → 2" in on_terminal("events", "--dsn", dsn, NO_COLOR="1")
 
 
+def test_terminal_that_lacks_a_letter_gets_its_escape(dsn: str, auditor: Connection) -> None:
+    event_id = Chronicle(auditor).log_audit_event(**PAGE, actor_id="Zoë", reason="→")
+    for command in (("events",), ("show", event_id)):
+        said = on_terminal(*command, "--dsn", dsn, PYTHONIOENCODING="ascii")
+        assert r"Zo\xeb" in said
+        assert r"\u2192" in said
+
+
 def test_what_others_wrote_cannot_steer_the_terminal(dsn: str, auditor: Connection) -> None:
     evil = "a\x1b[2Jb\nc\td\u202ee\x9b31m[red]"
     event_id = Chronicle(auditor).log_audit_event(
@@ -521,16 +548,16 @@ def test_psql_keeps_a_password_off_the_command_line(database: Database, tmp_path
 
 
 @pytest.fixture
-def own_demo(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """The demo's server, in a place of the test's own."""
-    for directory in (tmp_path, *tmp_path.parents):
-        if directory == Path(tempfile.gettempdir()):
-            break
-        # The server's account must be able to pass, where that is another one.
-        directory.chmod(0o755)
-    place = tmp_path / "demo"
-    monkeypatch.setattr(demo_cluster, "datadir", lambda: place)
-    return place
+def own_demo(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The demo's server, in a place of the test's own.
+
+    Not below pytest's directory, which every run of pytest that begins closes to other accounts.
+    """
+    with tempfile.TemporaryDirectory() as room:
+        Path(room).chmod(0o755)
+        place = Path(room) / "demo"
+        monkeypatch.setattr(demo_cluster, "datadir", lambda: place)
+        yield place
 
 
 def test_demo_can_be_repeated_looked_around_in_and_stopped(own_demo: Path) -> None:

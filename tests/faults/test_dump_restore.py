@@ -46,7 +46,7 @@ def copy(cluster: Cluster, database_names: Iterator[str]) -> Iterator[Database]:
 
 def restore(database: Database, text: str) -> None:
     subprocess.run(
-        [database.cluster.program("psql"), "-X", "-q", "-1", "-v", "ON_ERROR_STOP=1", "-o", "-"],
+        [database.cluster.program("psql"), "-X", "-q", "-1", "-v", "ON_ERROR_STOP=1"],
         input=text,
         env=database.environment(database.cluster.superuser),
         capture_output=True,
