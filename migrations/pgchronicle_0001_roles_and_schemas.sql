@@ -72,9 +72,11 @@ begin
                     detail = 'Another database of this cluster uses pgchronicle, '
                         'and the roles are shared.',
                     hint = format(
-                        'Install as the role that made them, '
-                        'or let it run: grant chronicle_owner to %I.',
-                        current_user
+                        'Install as the role that made them, or let it run: '
+                        'grant chronicle_owner to %1$I%2$s; '
+                        'grant chronicle_app, chronicle_admin, chronicle_auditor to %1$I;',
+                        current_user,
+                        case when v_has_set_option then ' with inherit false, set true' else '' end
                     );
         end;
     end if;
@@ -86,11 +88,20 @@ begin
         execute 'grant chronicle_reader to chronicle_auditor';
     end if;
 
-    -- Whoever installs may use what they installed. Revoke what the account should not have.
+    -- Who makes the roles may use what they install. Where they exist already, somebody has decided
+    -- who has them, and perhaps revoked them.
     if v_made_here and not v_is_superuser then
         execute format(
             'grant chronicle_app, chronicle_admin, chronicle_auditor to %I', current_user
         );
+    elsif not v_is_superuser and not (
+        pg_has_role(current_user, 'chronicle_app', 'MEMBER')
+        and pg_has_role(current_user, 'chronicle_admin', 'MEMBER')
+        and pg_has_role(current_user, 'chronicle_auditor', 'MEMBER')
+    ) then
+        raise notice 'role "%" is not granted all roles of pgchronicle', current_user
+            using hint = 'chronicle_app logs, chronicle_admin tracks tables, '
+                'chronicle_auditor reads.';
     end if;
 
     if not pg_has_role('chronicle_owner', 'chronicle_writer', 'MEMBER')

@@ -788,7 +788,8 @@ comment on function chronicle.tracked_table_id(regclass) is
 'Private. The table_id of a table whose capture triggers stand; null for any other table.';
 
 revoke execute on function chronicle.tracked_table_id(regclass) from public;
-grant execute on function chronicle.tracked_table_id(regclass) to chronicle_admin, chronicle_writer;
+grant execute on function chronicle.tracked_table_id(regclass)
+to chronicle_admin, chronicle_writer, chronicle_reader;
 
 create or replace function chronicle.has_capture_triggers(_table regclass)
 returns boolean
@@ -1420,6 +1421,7 @@ select
         when n.relation is null then 'broken'
         when not chronicle.has_capture_triggers(n.relation) then 'broken'
         when not chronicle.has_shape(r.table_id, n.relation::regclass) then 'drifted'
+        when h.untracked_children is not null then 'partial'
         else 'tracked'
     end as state,
     case
@@ -1436,6 +1438,10 @@ select
                 'Before: ' || d.lost || '.',
                 'chronicle.enable_tracking takes it up.'
             )
+        when h.untracked_children is not null
+            then
+                'Rows of tables that inherit from it are not recorded; track these as well: '
+                || h.untracked_children || '.'
     end as problem
 from chronicle.table_registry as r
 inner join chronicle.table_names as n on n.table_id = r.table_id
@@ -1458,7 +1464,16 @@ left join lateral (
         from unnest(r.shape) with ordinality as b (description, place)
         where b.description <> all(chronicle.table_shape(n.relation))
     ) as s
-) as d on true;
+) as d on true
+left join lateral (
+    select string_agg(i.inhrelid::regclass::text, ', ') as untracked_children
+    from pg_catalog.pg_inherits as i
+    inner join pg_catalog.pg_class as c on c.oid = i.inhrelid
+    where
+        i.inhparent = n.relation
+        and not c.relispartition
+        and chronicle.tracked_table_id(i.inhrelid) is null
+) as h on true;
 
 comment on view chronicle.tracked_tables is
 'Every table that is or was tracked, how, and what is wrong with it.';
@@ -1483,8 +1498,8 @@ comment on column chronicle.tracked_tables.tracked_since is
 comment on column chronicle.tracked_tables.tracked_until is
 'When tracking ended; null while it goes on.';
 comment on column chronicle.tracked_tables.state is
-'tracked, drifted (recorded, but not with every column), broken (not recorded, or not wholly) or
-ended.';
+'tracked, drifted (changed since: rows are recorded in their text form), partial (tables inherit
+from it that are not tracked), broken (a trigger is missing or disabled) or ended.';
 comment on column chronicle.tracked_tables.problem is
 'What is wrong and what mends it; null when nothing is.';
 

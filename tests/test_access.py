@@ -825,6 +825,7 @@ FUNCTIONS = {
     "reader_a": {
         *("administered_organizations", "changed_keys", "changes", "has_capture_triggers"),
         *("has_shape", "is_auditor", "is_super_administrator", "principal", "table_shape"),
+        "tracked_table_id",
     },
     "admin": {
         *("add_administrator", "check_owns_table", "check_trackable", "confirm_tracking"),

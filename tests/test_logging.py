@@ -966,3 +966,40 @@ def test_the_random_part_of_an_id_is_random(db: Connection) -> None:
         ones = sum((each.int >> bit) & 1 for each in ids)
         # 2000 throws of a fair coin: this is off once in 10^14.
         assert 820 < ones < 1180, f"bit {bit}: {ones}"
+
+
+def test_a_json_null_counts_as_left_out(db: Connection) -> None:
+    event_id = value(
+        db,
+        """
+        select chronicle.log_audit_event(
+            _actor_type => 'user', _action_type => 'read', _resource_type => 'ticket',
+            _action_meta => 'null', _related_resources => 'null', _details_before => 'null',
+            _details_after => '{"a": 1}', _ai_metadata => 'null', _client_info => 'null'
+        )
+        """,
+    )
+    assert rows(
+        db,
+        """
+        select
+            action_meta, related_resources, details_before, details_after, changed_columns,
+            ai_metadata, client_info
+        from chronicle.events where event_id = %s
+        """,
+        [event_id],
+    ) == [(None, None, None, {"a": 1}, None, None, None)]
+
+
+def test_an_empty_action_counts_as_left_out(db: Connection) -> None:
+    event_id = value(
+        db,
+        """
+        select chronicle.log_audit_event(
+            _actor_type => 'user', _action_type => 'read', _resource_type => 'ticket', _action => ''
+        )
+        """,
+    )
+    assert value(db, "select action from chronicle.events where event_id = %s", [event_id]) == (
+        "ticket.read"
+    )

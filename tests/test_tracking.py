@@ -466,3 +466,20 @@ def test_a_table_may_change_its_owner(db: Connection) -> None:
     assert rows(db, "select action, db_user from chronicle.row_changes") == [
         ("INSERT", "shopkeeper")
     ]
+
+
+def test_a_table_from_which_others_inherit_says_that_these_are_not_recorded(
+    db: Connection,
+) -> None:
+    run(db, "create table public.parent (id integer primary key)")
+    run(db, "create table public.child (more text) inherits (public.parent)")
+    run(db, "select chronicle.enable_tracking('public.parent')")
+    query = "select state, problem from chronicle.tracked_tables where table_name = 'parent'"
+    assert rows(db, query) == [
+        (
+            "partial",
+            "Rows of tables that inherit from it are not recorded; track these as well: child.",
+        )
+    ]
+    run(db, "select chronicle.enable_tracking('public.child')")
+    assert rows(db, query) == [("tracked", None)]

@@ -16,7 +16,7 @@ EventStatus: TypeAlias = Literal["success", "failure"]
 EventOrigin: TypeAlias = Literal["logged", "captured", "snapshot", "imported"]
 ContextState: TypeAlias = Literal["asserted", "verified", "absent", "malformed"]
 RowAction: TypeAlias = Literal["INSERT", "UPDATE", "DELETE", "TRUNCATE"]
-TrackingState: TypeAlias = Literal["tracked", "drifted", "broken", "ended"]
+TrackingState: TypeAlias = Literal["tracked", "drifted", "partial", "broken", "ended"]
 
 Id: TypeAlias = object
 """Whatever names a thing: text, an integer, a UUID. What is recorded is its ``str``."""

@@ -17,4 +17,5 @@ comment on function chronicle.tracked_table_id(regclass) is
 'Private. The table_id of a table whose capture triggers stand; null for any other table.';
 
 revoke execute on function chronicle.tracked_table_id(regclass) from public;
-grant execute on function chronicle.tracked_table_id(regclass) to chronicle_admin, chronicle_writer;
+grant execute on function chronicle.tracked_table_id(regclass)
+to chronicle_admin, chronicle_writer, chronicle_reader;

@@ -20,7 +20,8 @@ begin
                 hint = 'Keep what you need elsewhere first. '
                     'To remove pgchronicle with its log, on purpose: '
                     'stop tracking every table, then, as chronicle_owner, '
-                    'drop schema chronicle_capture, chronicle cascade.';
+                    'drop schema chronicle_capture, chronicle cascade; '
+                    'and delete from _yoyo_migration where migration_id like ''pgchronicle%''.';
     end if;
     alter table chronicle.events force row level security;
 end

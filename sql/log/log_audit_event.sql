@@ -95,7 +95,20 @@ begin
         _ai_operation_id := coalesce(_ai_operation_id, v_context.ai_operation_id);
     end if;
 
-    v_action := coalesce(_action, _resource_type || '.' || _action_type);
+    -- Who has nothing to say in a language that knows only JSON's null says that.
+    if 'null' in (
+        jsonb_typeof(_action_meta), jsonb_typeof(_related_resources), jsonb_typeof(_details_before),
+        jsonb_typeof(_details_after), jsonb_typeof(_ai_metadata), jsonb_typeof(_client_info)
+    ) then
+        _action_meta := nullif(_action_meta, 'null');
+        _related_resources := nullif(_related_resources, 'null');
+        _details_before := nullif(_details_before, 'null');
+        _details_after := nullif(_details_after, 'null');
+        _ai_metadata := nullif(_ai_metadata, 'null');
+        _client_info := nullif(_client_info, 'null');
+    end if;
+
+    v_action := coalesce(nullif(_action, ''), _resource_type || '.' || _action_type);
     v_documents := concat(
         _action_meta, _related_resources, _details_before, _details_after, _ai_metadata,
         _client_info
@@ -202,9 +215,9 @@ _actor_type, _action_type and _resource_type are required unless the context sup
 _organization_id, _actor_id, _resource_id: text, uuid or integers, all of one type in one call; cast
 each to text to mix types. _organization_id null: a system-wide event. _action: by default
 resource_type.action_type. _action_meta, _details_before, _details_after, _ai_metadata,
-_client_info: JSON objects; _related_resources: a JSON array. Keys in the setting masked_keys are
-masked. _duration_ms: milliseconds. _severity: info by default. _status: success by default.
-_occurred_at: now by default, may be past, at most 5 minutes ahead.
+_client_info: JSON objects; _related_resources: a JSON array; JSON null counts as left out. Keys in
+the setting masked_keys are masked. _duration_ms: milliseconds. _severity: info by default.
+_status: success by default. _occurred_at: now by default, may be past, at most 5 minutes ahead.
 _event_id: makes a retry safe; the same id with the same content is recorded once, and returned.
 Errors: 22004 for a missing field; 22023 for a wrong one; 22P02 for an unknown label or a bad
 address; 54000 above the setting payload_limit_bytes; ZC001 for an id used for another event; ZC002
