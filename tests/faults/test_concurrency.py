@@ -492,13 +492,14 @@ def test_two_who_make_partitions_make_each_once(
 
 def test_partitions_follow_one_another_without_a_gap(database: Database) -> None:
     admin, installer = database.connect("admin", autocommit=True), database.connect()
+    admin.execute("set timezone = 'America/Los_Angeles'")
+    admin.execute("set datestyle = 'SQL, DMY'")
     for interval in ("week", "day", "quarter", "month"):
         admin.execute(
             "select chronicle.set_setting('partition_interval', to_jsonb(%s::text))", (interval,)
         )
         admin.execute("select chronicle.ensure_partitions(40)")
-        admin.execute("set timezone = 'America/Los_Angeles'")
-        admin.execute("set datestyle = 'SQL, DMY'")
+    installer.execute("set timezone = 'UTC'")
     bounds = rows(
         installer,
         """
@@ -515,5 +516,7 @@ def test_partitions_follow_one_another_without_a_gap(database: Database) -> None
         """,
     )
     assert bounds[0][0] == "MINVALUE"
+    # Whatever the session thinks of time, they begin at midnight in UTC.
+    assert {high[10:] for _, high in bounds} == {" 00:00:00+00"}
     assert [low for low, _ in bounds[1:]] == [high for _, high in bounds[:-1]]
     assert len(bounds) > 40

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ask import row, rows, sqlstate, value, values
+from ask import row, rows, run, sqlstate, value, values
 from capturing import changes, track
 from support import INSTALLER, Cluster, Connection, Database
 
@@ -113,6 +113,34 @@ def test_a_restored_log_is_the_same_and_goes_on(
         value(restored, "select table_id from chronicle.tracked_tables where table_name = 'item'")
         == table_id
     )
+
+
+@pytest.mark.parametrize("table", ["item", "part"])
+@pytest.mark.parametrize("session", ["the same session", "a new session"])
+def test_a_restored_table_that_is_altered_is_still_recorded(
+    database: Database, original: Connection, copy: Database, table: str, session: str
+) -> None:
+    original.execute("create table public.other (id integer)")
+    restore(copy, dump(database))
+    restored = copy.connect(autocommit=True)
+    run(restored, f"insert into public.{table} (id) values (7)")
+    run(restored, f"alter table public.{table} add column note text")
+    writer = restored if session == "the same session" else copy.connect(autocommit=True)
+    run(writer, f"insert into public.{table} (id, note) values (8, 'n')")
+    recorded = rows(
+        restored,
+        "select payload_error is null from chronicle.row_changes where table_name = %s "
+        "order by seq desc limit 2",
+        (table,),
+    )
+    assert recorded == [(False,), (True,)]
+    track(
+        restored,
+        "_organization_column => 'org'" if table == "item" else "null",
+        table=f"public.{table}",
+    )
+    run(writer, f"insert into public.{table} (id, note) values (9, 'm')")
+    assert changes(restored)[-1][3]["note"] == "m"
 
 
 def test_a_restored_log_is_as_closed_as_it_was(
