@@ -827,6 +827,11 @@ begin
         raise exception '_occurred_at is %', _occurred_at
             using errcode = 'invalid_parameter_value',
                 hint = 'Leave it out if the event happens now.';
+    elsif _occurred_at < '0001-01-01 00:00:00+00' then
+        raise exception '_occurred_at lies before the year 1: %', _occurred_at
+            using errcode = 'invalid_parameter_value',
+                detail = 'Many languages have no such time, and could not read the event.',
+                hint = 'Leave it out if the event happens now.';
     elsif _occurred_at > clock_timestamp() + interval '5 minutes' then
         raise exception '_occurred_at lies in the future: %', _occurred_at
             using errcode = 'invalid_parameter_value',
@@ -1110,7 +1115,8 @@ begin
             octet_length(_resource_type)
         ) > 1000
         or _duration_ms < 0
-        or not isfinite(_occurred_at) or _occurred_at > clock_timestamp() + interval '5 minutes'
+        or not isfinite(_occurred_at) or _occurred_at < '0001-01-01 00:00:00+00'
+        or _occurred_at > clock_timestamp() + interval '5 minutes'
         or jsonb_typeof(_action_meta) <> 'object' or jsonb_typeof(_related_resources) <> 'array'
         or jsonb_typeof(_details_before) <> 'object' or jsonb_typeof(_details_after) <> 'object'
         or jsonb_typeof(_ai_metadata) <> 'object' or jsonb_typeof(_client_info) <> 'object'
@@ -1203,7 +1209,7 @@ each to text to mix types. _organization_id null: a system-wide event. _action: 
 resource_type.action_type. _action_meta, _details_before, _details_after, _ai_metadata,
 _client_info: JSON objects; _related_resources: a JSON array; JSON null counts as left out. Keys in
 the setting masked_keys are masked. _duration_ms: milliseconds. _severity: info by default.
-_status: success by default. _occurred_at: now by default, may be past, at most 5 minutes ahead.
+_status: success by default. _occurred_at: now by default, from the year 1 to 5 minutes ahead.
 _event_id: makes a retry safe; the same id with the same content is recorded once, and returned.
 Errors: 22004 for a missing field; 22023 for a wrong one; 22P02 for an unknown label or a bad
 address; 54000 above the setting payload_limit_bytes; ZC001 for an id used for another event; ZC002

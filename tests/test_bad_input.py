@@ -123,8 +123,17 @@ def test_a_time_that_is_none_is_refused_by_postgresql(app: Connection) -> None:
     assert sqlstate(app, call(_occurred_at="'2026-13-01'")) == "22008"
 
 
-@pytest.mark.parametrize("when", ["4000-01-01 12:00:00+00 BC", "0001-01-01 00:00:00+00"])
-def test_any_past_is_a_time(db: Connection, when: str) -> None:
+@pytest.mark.parametrize("when", ["4000-01-01 12:00:00+00 BC", "0001-12-31 23:59:59+00 BC"])
+def test_a_time_that_many_languages_can_not_read_is_refused(app: Connection, when: str) -> None:
+    app.execute("set local timezone = 'UTC'")
+    refused = refusal(app, call(_occurred_at=f"'{when}'"))
+    assert refused.sqlstate == "22023"
+    assert refused.message.startswith("_occurred_at lies before the year 1: ")
+    assert refused.hint == "Leave it out if the event happens now."
+
+
+@pytest.mark.parametrize("when", ["0001-01-01 00:00:00+00", "1969-12-31 23:59:59.999999+00"])
+def test_any_past_of_our_era_is_a_time(db: Connection, when: str) -> None:
     with acting_as(db, "app"):
         event_id = value(db, call(_occurred_at=f"'{when}'"))
     assert row(

@@ -55,6 +55,11 @@ begin
         raise exception '_occurred_at is %', _occurred_at
             using errcode = 'invalid_parameter_value',
                 hint = 'Leave it out if the event happens now.';
+    elsif _occurred_at < '0001-01-01 00:00:00+00' then
+        raise exception '_occurred_at lies before the year 1: %', _occurred_at
+            using errcode = 'invalid_parameter_value',
+                detail = 'Many languages have no such time, and could not read the event.',
+                hint = 'Leave it out if the event happens now.';
     elsif _occurred_at > clock_timestamp() + interval '5 minutes' then
         raise exception '_occurred_at lies in the future: %', _occurred_at
             using errcode = 'invalid_parameter_value',
