@@ -23,6 +23,7 @@ from pgchronicle.embedded import Server
 from pgchronicle.migrate import (
     MigrationError,
     MigrationLockedError,
+    MigrationsLostError,
     migrate,
     migrations_dir,
     pending,
@@ -623,3 +624,85 @@ def test_missing_right_to_keep_a_record_is_explained(empty_database: Database) -
         migrate(empty_database.dsn())
     assert refusal.value.sqlstate == psycopg.errors.InsufficientPrivilege.sqlstate
     assert migrate(empty_database.dsn(), bookkeeping_schema="bookkeeping") == FORWARD
+
+
+# When the record outlives what it records
+
+
+def uninstall(database: Database) -> None:
+    """As the hint says that goes with the refusal to roll back while there are events."""
+    with psycopg.connect(database.dsn()) as connection:
+        connection.execute("set role chronicle_owner")
+        connection.execute("drop schema chronicle_capture, chronicle cascade")
+
+
+@pytest.mark.parametrize("tool", ["ours", "plain yoyo"])
+def test_marks_without_the_schema_are_refused_and_kept(empty_database: Database, tool: str) -> None:
+    if tool == "ours":
+        migrate(empty_database.dsn())
+    else:
+        succeeded(yoyo(empty_database, "apply"))
+    log_an_event(empty_database)
+    uninstall(empty_database)
+    for attempt in (migrate, pending):
+        with pytest.raises(MigrationsLostError) as refusal:
+            attempt(empty_database.dsn())
+        error = refusal.value
+        assert error.message == (
+            "the migrations are marked as applied, but there is no schema chronicle"
+        )
+        assert "marked in schema public." in (error.detail or "")
+        assert error.mend == (
+            r"""delete from "public"."_yoyo_migration" where migration_id like 'pgchronicle\_%';"""
+        )
+        assert (error.hint or "").endswith(f"install again: {error.mend}")
+    assert marked(empty_database) == FORWARD
+
+
+def test_after_the_advice_it_is_installed_again_and_other_marks_are_kept(
+    empty_database: Database, second_database: Database, tmp_path: Path
+) -> None:
+    for name in ("0001.initial", "pgchronicles_of_theirs"):
+        (tmp_path / f"{name}.sql").write_text("select 1;")
+    succeeded(yoyo(empty_database, "apply", source=tmp_path))
+    theirs = marked(empty_database)
+    migrate(empty_database.dsn())
+    uninstall(empty_database)
+    with pytest.raises(MigrationsLostError) as refusal:
+        migrate(empty_database.dsn())
+    with psycopg.connect(empty_database.dsn()) as connection:
+        connection.execute(refusal.value.mend.encode())
+    assert marked(empty_database) == theirs
+    assert migrate(empty_database.dsn()) == FORWARD
+    assert marked(empty_database) == [*theirs, *FORWARD]
+    migrate(second_database.dsn())
+    same(dump(second_database), dump(empty_database))
+
+
+@pytest.mark.parametrize("named", [None, "Migration log", "elsewhere"])
+def test_marks_without_the_schema_are_found_wherever_they_are(
+    empty_database: Database, named: str | None
+) -> None:
+    migrate(empty_database.dsn(), bookkeeping_schema="Migration log")
+    uninstall(empty_database)
+    with pytest.raises(MigrationsLostError) as refusal:
+        migrate(empty_database.dsn(), bookkeeping_schema=named)
+    with pytest.raises(MigrationsLostError):
+        pending(empty_database.dsn(), bookkeeping_schema=named)
+    assert refusal.value.mend.startswith('delete from "Migration log"."_yoyo_migration" where')
+    with psycopg.connect(empty_database.dsn()) as connection:
+        connection.execute(refusal.value.mend.encode())
+    assert migrate(empty_database.dsn(), bookkeeping_schema=named) == FORWARD
+
+
+def test_marks_in_two_places_are_forgotten_by_one_advice(empty_database: Database) -> None:
+    migrate(empty_database.dsn())
+    with psycopg.connect(empty_database.dsn()) as connection:
+        connection.execute("create schema one")
+        connection.execute("create table one._yoyo_migration as table public._yoyo_migration")
+    uninstall(empty_database)
+    with pytest.raises(MigrationsLostError, match="in schema one and public") as refusal:
+        migrate(empty_database.dsn())
+    with psycopg.connect(empty_database.dsn()) as connection:
+        connection.execute(refusal.value.mend.encode())
+    assert migrate(empty_database.dsn()) == FORWARD

@@ -68,6 +68,23 @@ class MigrationLockedError(MigrationError):
     """Somebody else is migrating the database, or was killed while doing so."""
 
 
+class MigrationsLostError(MigrationError):
+    """The migrations are marked as applied, but what they made is gone.
+
+    Attributes:
+        mend: SQL that makes yoyo forget them, so that they can be applied again.
+    """
+
+    def __init__(self, message: str, *, detail: str, mend: str) -> None:
+        super().__init__(
+            message,
+            detail=detail,
+            hint="If the log should be there, restore it. Otherwise make yoyo forget the "
+            f"migrations, and install again: {mend}",
+        )
+        self.mend = mend
+
+
 def migrations_dir() -> Path:
     """The directory with the migrations: in the installed package, else in the repository around
     it."""
@@ -86,12 +103,15 @@ def pending(dsn: str = "", *, bookkeeping_schema: str | None = None) -> list[str
         bookkeeping_schema: as for ``migrate``.
 
     Raises:
+        MigrationsLostError: they are marked as applied, but the schema chronicle is gone.
         MigrationError: it is not clear where the migrations are recorded.
         psycopg.OperationalError: the database cannot be reached.
     """
     with psycopg.connect(dsn, autocommit=True) as connection:
-        schema = _bookkeeping_schema(connection, bookkeeping_schema)
-        applied = _recorded(connection).get(schema, frozenset())
+        recorded = _recorded(connection)
+        _refuse_if_lost(connection, recorded)
+        schema = _bookkeeping_schema(connection, recorded, bookkeeping_schema)
+        applied = recorded.get(schema, frozenset())
     return [migration.id for migration in _migrations() if migration.id not in applied]
 
 
@@ -113,12 +133,16 @@ def migrate(
 
     Raises:
         MigrationLockedError: another migration did not end in time.
+        MigrationsLostError: they are marked as applied, but the schema chronicle is gone. The
+            marks stay, because only the reader of the message knows whether the log should too.
         MigrationError: a migration failed, or yoyo's tables cannot be made or used.
         psycopg.OperationalError: the database cannot be reached.
     """
     with psycopg.connect(dsn) as lock, lock.transaction(force_rollback=True):
         _wait_for_others(lock, wait_s)
-        schema = _bookkeeping_schema(lock, bookkeeping_schema)
+        recorded = _recorded(lock)
+        _refuse_if_lost(lock, recorded)
+        schema = _bookkeeping_schema(lock, recorded, bookkeeping_schema)
         with _Backend(dsn, schema) as backend:
             with _explained(f"cannot use yoyo's tables in schema {schema}"):
                 _make_bookkeeping(lock, backend, schema)
@@ -133,10 +157,12 @@ def _migrations() -> MigrationList:
 # Where the migrations are recorded
 
 
-def _bookkeeping_schema(connection: _Connection, wanted: str | None) -> str:
+def _bookkeeping_schema(
+    connection: _Connection, applied: dict[str, frozenset[str]], wanted: str | None
+) -> str:
     """The schema wanted, or where our migrations are recorded, or where a plain yoyo would record
     them."""
-    recorded = sorted(_recorded(connection))
+    recorded = sorted(applied)
     if wanted is not None:
         if recorded and wanted not in recorded:
             raise MigrationError(
@@ -190,6 +216,28 @@ def _recorded(connection: _Connection) -> dict[str, frozenset[str]]:
         if rows:
             found[schema] = frozenset(migration_id for (migration_id,) in rows)
     return found
+
+
+def _refuse_if_lost(connection: _Connection, recorded: dict[str, frozenset[str]]) -> None:
+    """Refuses marks that outlived the schema: yoyo does not hear of a `drop schema`.
+
+    The marks are read before the schema is looked for. The other way round, a migration that ends
+    in between would look like a loss.
+    """
+    is_there = "select from pg_catalog.pg_namespace as n where n.nspname = 'chronicle'"
+    if not recorded or connection.execute(is_there).fetchone() is not None:
+        return
+    schemas = sorted(recorded)
+    forget = sql.SQL(r"delete from {} where migration_id like 'pgchronicle\_%';")
+    raise MigrationsLostError(
+        "the migrations are marked as applied, but there is no schema chronicle",
+        detail=f"They are marked in schema {' and '.join(schemas)}. The schema chronicle was "
+        "dropped without a rollback, or a dump was restored without it.",
+        mend=" ".join(
+            forget.format(sql.Identifier(schema, default_migration_table)).as_string(connection)
+            for schema in schemas
+        ),
+    )
 
 
 def _make_bookkeeping(connection: _Connection, backend: "_Backend", schema: str) -> None:

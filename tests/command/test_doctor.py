@@ -299,6 +299,40 @@ def test_migration_that_was_applied_but_not_marked_is_marked_as_advised(
     assert complaints(healthy.dsn()) == []
 
 
+def test_marks_without_the_schema_are_critical_and_are_mended_as_advised(
+    healthy: Database,
+) -> None:
+    connection = healthy.connect(autocommit=True)
+    Chronicle(connection).log_audit_event(**PAGE)
+    run(connection, "set role chronicle_owner")
+    run(connection, "drop schema chronicle_capture, chronicle cascade")
+    run(connection, "reset role")
+    code, found = doctor(healthy.dsn())
+    assert code == 1
+    assert [(each["check"], each["state"]) for each in found] == [
+        ("server", "ok"),
+        ("migrations", "critical"),
+    ]
+    assert found[1]["finding"].startswith(
+        "the migrations are marked as applied, but there is no schema chronicle. "
+    )
+    run(connection, found[1]["fix"])
+    assert doctor(healthy.dsn())[1][1]["fix"] == "pgchronicle migrate"
+    migrated = CliRunner().invoke(main, ["migrate", "--dsn", healthy.dsn()])
+    assert migrated.exit_code == 0
+    assert doctor(healthy.dsn())[0] == 0
+
+
+def test_schema_without_any_mark_is_not_taken_for_lost(healthy: Database) -> None:
+    connection = healthy.connect(autocommit=True)
+    marks = "delete from public._yoyo_migration returning migration_id"
+    migrations = sorted(values(connection, marks))
+    assert [each["finding"] for each in complaints(healthy.dsn())] == [
+        f"{migration} is applied but not marked: its run ended in between"
+        for migration in migrations
+    ]
+
+
 def test_server_that_is_too_old_is_found(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_checks, "OLDEST_SERVER", 990000)
     code, found = doctor(cluster.dsn("postgres"))

@@ -132,6 +132,14 @@ def _server(session: Session) -> Finding:
 def _migrations(dsn: str, session: Session) -> Iterator[Finding]:
     try:
         pending = migrate.pending(dsn)
+    except migrate.MigrationsLostError as error:
+        yield Finding(
+            check="migrations",
+            state="critical",
+            finding=f"{error.message}. {error.detail}",
+            fix=f"{error.mend}  -- if the log need not be restored; then: pgchronicle migrate",
+        )
+        return
     except migrate.MigrationError as error:
         yield Finding(
             check="migrations",
