@@ -366,7 +366,7 @@ begin
                     'To remove pgchronicle with its log, on purpose: '
                     'stop tracking every table, then, as chronicle_owner, '
                     'drop schema chronicle_capture, chronicle cascade; '
-                    'and delete from _yoyo_migration where migration_id like ''pgchronicle%''.';
+                    'and delete from _yoyo_migration where migration_id like ''pgchronicle\_%''.';
     end if;
     alter table chronicle.events force row level security;
 end
