@@ -97,6 +97,10 @@ SABOTAGE = {
         "public.t is broken: ",
     ),
     "drifted table": ("alter table t add more text", "public.t is drifted: "),
+    "heir of a tracked table": (
+        "create table heir () inherits (t); alter table heir owner to installer",
+        "public.t is partial: ",
+    ),
     "table gone": ("drop table t", "public.t is broken: "),
     "partition missing ahead": (
         "drop table chronicle.{last}",
@@ -141,7 +145,9 @@ def test_what_is_wrong_is_found_and_mended(healthy: Database, name: str) -> None
     assert found
     assert found[0]["finding"].startswith(finding.format(**names))
     is_critical = any(each["state"] == "critical" for each in found)
-    assert is_critical == (name not in ("drifted table", "partition missing ahead"))
+    assert is_critical == (
+        name not in ("drifted table", "heir of a tracked table", "partition missing ahead")
+    )
     assert doctor(healthy.dsn())[0] == int(is_critical)
 
     # Advice is given to the one who asks: the installer, no superuser.

@@ -579,10 +579,12 @@ def _tracked_tables(session: Session) -> Iterator[Finding]:
             bad = True
             yield Finding(
                 check="tracked tables",
-                state="warning" if table["state"] == "drifted" else "critical",
+                state="warning" if table["state"] in ("drifted", "partial") else "critical",
                 finding=f"{table['schema_name']}.{table['table_name']} is {table['state']}: "
                 f"{table['problem']}",
-                fix=_retrack(session, table),
+                fix=_track_heirs(session, table)
+                if table["state"] == "partial"
+                else _retrack(session, table),
             )
     if not bad:
         yield Finding(
@@ -591,6 +593,31 @@ def _tracked_tables(session: Session) -> Iterator[Finding]:
             finding=f"{len(tables)}, all recorded" if tables else "there is none",
             fix=None if tables else "select chronicle.enable_tracking('schema.table');",
         )
+
+
+def _track_heirs(session: Session, table: dict[str, Any]) -> str:
+    """The calls that track the tables that inherit from a tracked one."""
+    heirs = _rows(
+        session,
+        """
+        select pg_catalog.format(
+            'select chronicle.enable_tracking(%%L);',
+            pg_catalog.format('%%I.%%I', n.nspname, c.relname)
+        ) as call
+        from pg_catalog.pg_inherits as i
+        inner join pg_catalog.pg_class as c on c.oid = i.inhrelid
+        inner join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+        where i.inhparent = pg_catalog.to_regclass(
+                pg_catalog.format('%%I.%%I', %(schema)s::text, %(table)s::text)
+            )
+            and not c.relispartition
+            and chronicle.tracked_table_id(c.oid) is null
+        order by 1
+        """,
+        schema=table["schema_name"],
+        table=table["table_name"],
+    )
+    return " ".join(str(heir["call"]) for heir in heirs)
 
 
 def _retrack(session: Session, table: dict[str, Any]) -> str:
