@@ -107,7 +107,7 @@ def pending(dsn: str = "", *, bookkeeping_schema: str | None = None) -> list[str
         MigrationError: it is not clear where the migrations are recorded.
         psycopg.OperationalError: the database cannot be reached.
     """
-    with psycopg.connect(dsn, autocommit=True) as connection:
+    with _connect(dsn, autocommit=True) as connection:
         recorded = _recorded(connection)
         _refuse_if_lost(connection, recorded)
         schema = _bookkeeping_schema(connection, recorded, bookkeeping_schema)
@@ -138,7 +138,7 @@ def migrate(
         MigrationError: a migration failed, or yoyo's tables cannot be made or used.
         psycopg.OperationalError: the database cannot be reached.
     """
-    with psycopg.connect(dsn) as lock, lock.transaction(force_rollback=True):
+    with _connect(dsn) as lock, lock.transaction(force_rollback=True):
         _wait_for_others(lock, wait_s)
         recorded = _recorded(lock)
         _refuse_if_lost(lock, recorded)
@@ -343,7 +343,7 @@ class _Backend(PostgresqlPsycopgBackend):
         super().__init__(uri, default_migration_table)
 
     def connect(self, dburi: DatabaseURI) -> _Connection:  # noqa: ARG002  yoyo's own is not enough
-        return psycopg.connect(self._dsn, autocommit=True, cursor_factory=_QuietCursor)
+        return _connect(self._dsn, autocommit=True, cursor_factory=_QuietCursor)
 
     def init_connection(self, connection: _Connection) -> None:
         connection.execute(sql.SQL("set search_path to {}").format(sql.Identifier(self._schema)))
@@ -408,6 +408,11 @@ def _explained(what: str) -> Generator[None]:
             hint=error.diag.message_hint,
             sqlstate=error.sqlstate,
         ) from error
+
+
+def _connect(dsn: str, **options: Any) -> _Connection:
+    # In SQL_ASCII, which a database or the environment may be set to, psycopg gives bytes for text.
+    return psycopg.connect(dsn, client_encoding="utf8", **options)
 
 
 def _value(connection: _Connection, query: Any, *parameters: object) -> Any:

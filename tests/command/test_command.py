@@ -206,6 +206,12 @@ def test_migrate_installs_once_and_says_what_it_did(empty_database: Database) ->
     assert done("log", "--dsn", dsn, *_options(PAGE))
 
 
+def test_migrate_works_whatever_the_encoding_of_the_session(empty_database: Database) -> None:
+    dsn = empty_database.dsn()
+    assert done("migrate", "--dsn", dsn, PGCLIENTENCODING="SQL_ASCII").endswith("_history\n")
+    assert done("migrate", "--dsn", dsn, PGCLIENTENCODING="SQL_ASCII") == ""
+
+
 def test_migrate_puts_its_record_where_it_is_told(empty_database: Database) -> None:
     done("migrate", "--dsn", empty_database.dsn(), "--bookkeeping-schema", "kept")
     connection = empty_database.connect()
