@@ -39,7 +39,7 @@ _SETTINGS: Mapping[str, str | int | bool] = {
 class Sizes:
     """How much is done in one turn of a round."""
 
-    statements: int = 1500
+    statements: int = 600
     rows_of_one_statement: int = 10_000
     pgbench_scale: int = 4
     pgbench_length: tuple[str, str] = ("-T", "1")
