@@ -451,13 +451,14 @@ events_2026_11 or events_2026_q4.';
 
 revoke execute on function chronicle.partition_name(text, timestamptz) from public;
 
--- New partitions follow the last one without a gap, whatever the interval was before, so that
--- DEFAULT only ever holds a contiguous future. Bounds are times in UTC; the setting of the session
--- is pinned because they are read back from the catalog as text.
+-- New partitions follow each other without a gap, whatever the interval was before, so that
+-- DEFAULT only ever holds a contiguous future. A gap that somebody tore is closed again. Bounds
+-- are times in UTC; the setting of the session is pinned because they are read back from the
+-- catalog as text.
 --
--- Attaching a partition locks DEFAULT, which writers do not touch, but readers of the whole log do:
--- they queue behind this call, and it behind them. The time-out bounds that; the caller tries
--- again.
+-- Attaching a partition locks DEFAULT, which writers do not touch, but readers of the whole log
+-- do: they queue behind this call, and it behind them. The time-out bounds that; the caller
+-- tries again.
 create or replace function chronicle.ensure_partitions(_ahead integer default null)
 returns setof text
 language plpgsql
@@ -480,6 +481,7 @@ declare
         when 'quarter' then '3 months' else '1 ' || v_interval
     end;
     v_present constant timestamptz := date_trunc(v_interval, now());
+    v_existing tstzrange[];
     v_from timestamptz;
     v_to timestamptz;
     v_name name;
@@ -493,15 +495,19 @@ begin
     -- Two callers at once: the second waits, then finds the work done. Writers do not wait.
     lock table chronicle.events in share update exclusive mode;
 
-    select max(
-        substring(pg_get_expr(c.relpartbound, c.oid) from $r$TO \('([^']+)'\)$r$)::timestamptz
+    select array_agg(
+        tstzrange(
+            substring(b.bound from $r$FROM \('([^']+)'\)$r$)::timestamptz,
+            substring(b.bound from $r$TO \('([^']+)'\)$r$)::timestamptz
+        )
     )
-    into v_from
+    into v_existing
     from pg_catalog.pg_inherits as i
     inner join pg_catalog.pg_class as c on c.oid = i.inhrelid
-    where i.inhparent = 'chronicle.events'::regclass;
+    cross join lateral pg_get_expr(c.relpartbound, c.oid) as b (bound)
+    where i.inhparent = 'chronicle.events'::regclass and b.bound <> 'DEFAULT';
 
-    if v_from is null then
+    if v_existing is null then
         perform chronicle.add_partition('events_earlier', format(
             'for values from (minvalue) to (%L)', v_present
         ));
@@ -513,11 +519,24 @@ begin
         add constraint events_default_occurred_at_is_finite check (isfinite(occurred_at));
         return next 'events_earlier';
         return next 'events_default';
-        v_from := v_present;
+        v_existing := array[tstzrange(null, v_present)];
     end if;
 
-    while v_from <= v_present + v_ahead * v_span loop
-        v_to := date_trunc(v_interval, v_from) + v_span;
+    select min(upper(e.bounds)) into v_from from unnest(v_existing) as e (bounds);
+    while v_from <= v_present + v_ahead * v_span
+        or v_from < (select max(upper(e.bounds)) from unnest(v_existing) as e (bounds))
+    loop
+        select upper(e.bounds) into v_to
+        from unnest(v_existing) as e (bounds)
+        where lower(e.bounds) = v_from;
+        if found then
+            v_from := v_to;
+            continue;
+        end if;
+
+        select least(min(lower(e.bounds)), date_trunc(v_interval, v_from) + v_span) into v_to
+        from unnest(v_existing) as e (bounds)
+        where lower(e.bounds) > v_from;
         v_name := chronicle.partition_name(v_interval, v_from);
         perform chronicle.add_partition(
             v_name, format('for values from (%L) to (%L)', v_from, v_to)

@@ -118,32 +118,50 @@ comment on column chronicle.table_names.table_name is
 revoke all on chronicle.table_names from public;
 grant select on chronicle.table_names to chronicle_writer, chronicle_reader, chronicle_admin;
 
+create or replace function chronicle.has_shape(_table_id integer)
+returns boolean
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select r.shape = chronicle.table_shape(n.relation)
+    from chronicle.table_registry as r
+    inner join chronicle.table_names as n on n.table_id = r.table_id
+    where r.table_id = _table_id
+$$;
+
+comment on function chronicle.has_shape(integer) is
+'Private. Whether a tracked table has the columns and types it had when its capture functions were
+made.';
+
+revoke execute on function chronicle.has_shape(integer) from public;
+grant execute on function chronicle.has_shape(integer)
+to chronicle_writer, chronicle_reader, chronicle_admin;
+
 -- Labelled immutable, which it is not, so that a capture function asks once: its plan is made at
 -- the first row of a session, and the answer is folded into it as a constant. _table is a constant
 -- that names the table by its oid: the server notes that the plan depends on that table, and
 -- discards the plan, and with it the answer, when the table is altered.
 --
 -- After a dump and restore the constant names another table, or none. Then the answer is null, and
--- the capture function compares each row with the columns that it knows.
-create or replace function chronicle.has_shape(_table_id integer, _table regclass)
+-- each row has to be looked at, until chronicle.enable_tracking is called again.
+create or replace function chronicle.planned_shape(_table_id integer, _table regclass)
 returns boolean
 language sql
 immutable
 set search_path = pg_catalog, pg_temp
 as $$
-    select r.shape = chronicle.table_shape(n.relation)
-    from chronicle.table_registry as r
-    inner join chronicle.table_names as n on n.table_id = r.table_id
-    where r.table_id = _table_id and n.relation = _table
+    select chronicle.has_shape(n.table_id)
+    from chronicle.table_names as n
+    where n.table_id = _table_id and n.relation = _table
 $$;
 
-comment on function chronicle.has_shape(integer, regclass) is
-'Private. Whether a tracked table has the columns and types it had when its capture functions were
-made; null when _table is not that table.';
+comment on function chronicle.planned_shape(integer, regclass) is
+'Private. As chronicle.has_shape, for the plan of a capture function; null when _table is not the
+tracked table.';
 
-revoke execute on function chronicle.has_shape(integer, regclass) from public;
-grant execute on function chronicle.has_shape(integer, regclass)
-to chronicle_writer, chronicle_reader, chronicle_admin;
+revoke execute on function chronicle.planned_shape(integer, regclass) from public;
+grant execute on function chronicle.planned_shape(integer, regclass) to chronicle_writer;
 
 -- How each column is compared and rendered, decided once, when the capture functions are made.
 --
@@ -554,14 +572,15 @@ begin
             ) end
     end;
 
-    -- A row is equal to one of the columns known here, unless a column was added: then the
-    -- comparison itself raises 42804. A partition may order its columns otherwise.
+    -- Where the plan can not know: a row is equal to one of the columns known here, unless a column
+    -- was added; then the comparison itself raises 42804. A partition may order its columns
+    -- otherwise, so there the catalog is asked.
     select format(
-        'not coalesce(chronicle.has_shape(%s, %L), %s)',
+        'not coalesce(chronicle.planned_shape(%s, %L), %s)',
         _options.table_id,
         c.oid,
         case
-            when c.relkind = 'p' then 'true'
+            when c.relkind = 'p' then format('chronicle.has_shape(%s)', _options.table_id)
             else format(
                 '%1$s::record operator(pg_catalog.*=) row(%2$s)::record', v_row, (
                     select string_agg(
@@ -1039,6 +1058,13 @@ begin
                     'it can be neither excluded nor masked.';
     end if;
 
+    if _organization_column = any(_mask_columns || _exclude_columns) then
+        raise exception 'column "%" holds the organization', _organization_column
+            using errcode = 'invalid_parameter_value',
+                detail = 'Its value is the organization_id of every event.',
+                hint = 'Neither mask nor exclude it, or take the organization from the context.';
+    end if;
+
     -- A table of the same name as one that is no longer tracked goes on with its history, unless
     -- that one was renamed and is tracked under its new name.
     v_table_id := coalesce(
@@ -1326,6 +1352,13 @@ begin
     if v_before_id = v_after.table_id
         and chronicle.tracking_options(v_before) = chronicle.tracking_options(v_after)
         and chronicle.has_capture_triggers(_table)
+        -- After a dump and restore, the functions know the table by another oid.
+        and exists (
+            select from pg_catalog.pg_proc as p
+            where p.pronamespace = 'chronicle_capture'::regnamespace
+                and p.proname = format('capture_%s_insert', v_before_id)
+                and position(format('(%s, %L)', v_before_id, _table::oid) in p.prosrc) > 0
+        )
     then
         execute format('revoke trigger on %s from chronicle_writer', _table);
         return;
@@ -1420,7 +1453,7 @@ select
         when r.tracked_until is not null then 'ended'
         when n.relation is null then 'broken'
         when not chronicle.has_capture_triggers(n.relation) then 'broken'
-        when not chronicle.has_shape(r.table_id, n.relation::regclass) then 'drifted'
+        when not chronicle.has_shape(r.table_id) then 'drifted'
         when h.untracked_children is not null then 'partial'
         else 'tracked'
     end as state,
@@ -1430,7 +1463,7 @@ select
             then 'No capture trigger stands: the table or its triggers were dropped.'
         when not chronicle.has_capture_triggers(n.relation)
             then 'A capture trigger is missing or disabled; chronicle.enable_tracking puts it back.'
-        when not chronicle.has_shape(r.table_id, n.relation::regclass)
+        when not chronicle.has_shape(r.table_id)
             then concat_ws(
                 ' ',
                 'The table has changed since: its rows are recorded in their text form.',

@@ -86,6 +86,7 @@ grant create on schema chronicle to chronicle_writer;
 \ir capture/table_shape.sql
 \ir capture/table_names.sql
 \ir capture/has_shape.sql
+\ir capture/planned_shape.sql
 \ir capture/capture_columns.sql
 \ir capture/capture_settings.sql
 \ir capture/object_expression.sql

@@ -483,3 +483,17 @@ def test_a_table_from_which_others_inherit_says_that_these_are_not_recorded(
     ]
     run(db, "select chronicle.enable_tracking('public.child')")
     assert rows(db, query) == [("tracked", None)]
+
+
+@pytest.mark.parametrize("option", ["_mask_columns", "_exclude_columns"])
+def test_a_column_that_holds_the_organization_is_neither_masked_nor_excluded(
+    db: Connection, option: str
+) -> None:
+    run(db, "create table public.item (id integer primary key, org text)")
+    refused = refusal(
+        db,
+        "select chronicle.enable_tracking('public.item', _organization_column => 'org', "
+        f"{option} => '{{org}}')",
+    )
+    assert (refused.sqlstate, refused.message) == ("22023", 'column "org" holds the organization')
+    assert refused.detail == "Its value is the organization_id of every event."

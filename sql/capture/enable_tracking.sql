@@ -37,6 +37,13 @@ begin
     if v_before_id = v_after.table_id
         and chronicle.tracking_options(v_before) = chronicle.tracking_options(v_after)
         and chronicle.has_capture_triggers(_table)
+        -- After a dump and restore, the functions know the table by another oid.
+        and exists (
+            select from pg_catalog.pg_proc as p
+            where p.pronamespace = 'chronicle_capture'::regnamespace
+                and p.proname = format('capture_%s_insert', v_before_id)
+                and position(format('(%s, %L)', v_before_id, _table::oid) in p.prosrc) > 0
+        )
     then
         execute format('revoke trigger on %s from chronicle_writer', _table);
         return;

@@ -72,6 +72,13 @@ begin
                     'it can be neither excluded nor masked.';
     end if;
 
+    if _organization_column = any(_mask_columns || _exclude_columns) then
+        raise exception 'column "%" holds the organization', _organization_column
+            using errcode = 'invalid_parameter_value',
+                detail = 'Its value is the organization_id of every event.',
+                hint = 'Neither mask nor exclude it, or take the organization from the context.';
+    end if;
+
     -- A table of the same name as one that is no longer tracked goes on with its history, unless
     -- that one was renamed and is tracked under its new name.
     v_table_id := coalesce(

@@ -59,14 +59,15 @@ begin
             ) end
     end;
 
-    -- A row is equal to one of the columns known here, unless a column was added: then the
-    -- comparison itself raises 42804. A partition may order its columns otherwise.
+    -- Where the plan can not know: a row is equal to one of the columns known here, unless a column
+    -- was added; then the comparison itself raises 42804. A partition may order its columns
+    -- otherwise, so there the catalog is asked.
     select format(
-        'not coalesce(chronicle.has_shape(%s, %L), %s)',
+        'not coalesce(chronicle.planned_shape(%s, %L), %s)',
         _options.table_id,
         c.oid,
         case
-            when c.relkind = 'p' then 'true'
+            when c.relkind = 'p' then format('chronicle.has_shape(%s)', _options.table_id)
             else format(
                 '%1$s::record operator(pg_catalog.*=) row(%2$s)::record', v_row, (
                     select string_agg(

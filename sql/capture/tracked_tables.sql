@@ -14,7 +14,7 @@ select
         when r.tracked_until is not null then 'ended'
         when n.relation is null then 'broken'
         when not chronicle.has_capture_triggers(n.relation) then 'broken'
-        when not chronicle.has_shape(r.table_id, n.relation::regclass) then 'drifted'
+        when not chronicle.has_shape(r.table_id) then 'drifted'
         when h.untracked_children is not null then 'partial'
         else 'tracked'
     end as state,
@@ -24,7 +24,7 @@ select
             then 'No capture trigger stands: the table or its triggers were dropped.'
         when not chronicle.has_capture_triggers(n.relation)
             then 'A capture trigger is missing or disabled; chronicle.enable_tracking puts it back.'
-        when not chronicle.has_shape(r.table_id, n.relation::regclass)
+        when not chronicle.has_shape(r.table_id)
             then concat_ws(
                 ' ',
                 'The table has changed since: its rows are recorded in their text form.',
