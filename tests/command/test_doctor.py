@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -102,6 +103,39 @@ SABOTAGE = {
         "public.t is partial: ",
     ),
     "table gone": ("drop table t", "public.t is broken: "),
+    "partition of the present dropped": (
+        "drop table chronicle.{present}",
+        "there is none for the present time, from {present_time} until {next_time}. ",
+    ),
+    "partition of a later time dropped": (
+        "drop table chronicle.{next}",
+        "there is none from {next_time} until {after_time}. ",
+    ),
+    "two partitions apart dropped": (
+        "drop table chronicle.{present}, chronicle.{after}",
+        "there is none for the present time, from {present_time} until {next_time}. ",
+    ),
+    "partition of the present detached": (
+        "alter table chronicle.events detach partition chronicle.{present}",
+        "chronicle.{present} is detached: ",
+    ),
+    "two partitions in a row detached": (
+        "alter table chronicle.events detach partition chronicle.{next}; "
+        "alter table chronicle.events detach partition chronicle.{present}",
+        "chronicle.{present} is detached: ",
+    ),
+    "partition of all earlier times detached": (
+        "alter table chronicle.events detach partition chronicle.events_earlier",
+        "chronicle.events_earlier is detached: ",
+    ),
+    "partition of all earlier times dropped": (
+        "drop table chronicle.events_earlier",
+        "there is none until {present_time}. ",
+    ),
+    "every bounded partition dropped": (
+        "drop table chronicle.events_earlier, {all}",
+        "there is none for the present time, at all. ",
+    ),
     "partition missing ahead": (
         "drop table chronicle.{last}",
         "2 of 3 are ready ahead",
@@ -128,9 +162,13 @@ def test_what_is_wrong_is_found_and_mended(healthy: Database, name: str) -> None
     )
     names = {
         "present": partitions[0],
+        "next": partitions[1],
+        "after": partitions[2],
         "last": partitions[-1],
         "all": ", ".join(f"chronicle.{partition}" for partition in partitions),
     }
+    for name_of_time, partition in zip(("present", "next", "after"), partitions, strict=False):
+        names[f"{name_of_time}_time"] = partition.removeprefix("events_").replace("_", "-") + "-01"
     names["trigger"] = value(
         saboteur, "select tgname from pg_trigger where tgrelid = 't'::regclass limit 1"
     )
@@ -146,7 +184,11 @@ def test_what_is_wrong_is_found_and_mended(healthy: Database, name: str) -> None
     assert found[0]["finding"].startswith(finding.format(**names))
     is_critical = any(each["state"] == "critical" for each in found)
     assert is_critical == (
-        name not in ("drifted table", "heir of a tracked table", "partition missing ahead")
+        name
+        not in (
+            *("drifted table", "heir of a tracked table", "partition missing ahead"),
+            "partition of all earlier times dropped",
+        )
     )
     assert doctor(healthy.dsn())[0] == int(is_critical)
 
@@ -195,7 +237,7 @@ def test_events_in_the_default_partition_are_kept_where_they_are(healthy: Databa
     event_id = Chronicle(connection).log_audit_event(**PAGE)
     found = complaints(healthy.dsn())
     assert [each["check"] for each in found] == ["default partition", "partitions"]
-    assert found[0]["finding"].startswith("1 events lie beyond the last partition")
+    assert found[0]["finding"].startswith("1 events lie in it, of the time from ")
     run(connection, found[0]["fix"])
     assert complaints(healthy.dsn()) == []
     assert Chronicle(connection).event(event_id) is not None
@@ -204,6 +246,64 @@ def test_events_in_the_default_partition_are_kept_where_they_are(healthy: Databa
     with pytest.raises(psycopg.errors.DatabaseError) as refused:
         run(saboteur, "delete from chronicle.events where event_id = %s", (event_id,))
     assert refused.value.sqlstate == "ZC003"
+
+
+def test_events_in_the_default_partition_of_a_gap_are_kept_where_they_are(
+    healthy: Database,
+) -> None:
+    saboteur = superuser(healthy)
+    present = value(
+        saboteur,
+        "select min(relname) from pg_class where relnamespace = 'chronicle'::regnamespace "
+        r"and relkind = 'r' and relname ~ '^events_\d'",
+    )
+    run(saboteur, f"drop table chronicle.{present}")
+    connection = healthy.connect(autocommit=True)
+    event_id = Chronicle(connection).log_audit_event(**PAGE)
+    found = complaints(healthy.dsn())
+    assert [(each["check"], each["state"]) for each in found] == [
+        ("default partition", "critical"),
+        ("partitions", "critical"),
+    ]
+    assert found[0]["finding"].startswith("1 events lie in it, of the time from ")
+    run(connection, found[0]["fix"])
+    assert complaints(healthy.dsn()) == []
+    assert Chronicle(connection).event(event_id) is not None
+
+
+def test_events_in_the_default_partition_of_several_gaps_are_moved_unchanged(
+    healthy: Database,
+) -> None:
+    saboteur = superuser(healthy)
+    present = value(
+        saboteur,
+        "select min(relname) from pg_class where relnamespace = 'chronicle'::regnamespace "
+        r"and relkind = 'r' and relname ~ '^events_\d'",
+    )
+    run(saboteur, f"drop table chronicle.{present}, chronicle.events_earlier")
+    connection = healthy.connect(autocommit=True)
+    log = Chronicle(connection)
+    log.log_audit_event(**PAGE)
+    log.log_audit_event(**PAGE, occurred_at=datetime(2020, 1, 1, tzinfo=UTC))
+    before = values(connection, "select to_jsonb(e) from chronicle.events as e order by seq")
+    assert len(before) == 2
+    # Apart, so that there are two gaps.
+    begin = value(connection, "select date_trunc('month', now(), 'UTC') - interval '1 month'")
+    run(
+        saboteur,
+        "set role chronicle_owner; set timezone = 'UTC'; "
+        "select chronicle.add_partition('events_between', format("
+        f"'for values from (%L) to (%L)', '{begin}'::timestamptz, "
+        "date_trunc('month', now(), 'UTC'))); reset role",
+    )
+    found = complaints(healthy.dsn())
+    assert found[0]["finding"].startswith("2 events lie in it, of the time until ")
+    run(connection, found[0]["fix"])
+    assert complaints(healthy.dsn()) == []
+    after = values(connection, "select to_jsonb(e) from chronicle.events as e order by seq")
+    assert after == before
+    place = "select count(*) from chronicle.events where tableoid::regclass::text ~ 'default'"
+    assert value(connection, place) == 0
 
 
 def test_role_that_plays_one_of_ours_is_found(healthy: Database) -> None:

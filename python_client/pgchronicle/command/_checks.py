@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, TypeAlias
 
 import psycopg
@@ -50,6 +50,8 @@ _ROLES = (
 _LANDMARK = re.compile(
     r"^create (?:or replace )?(schema|type|table|view|function) (?:(\w+)\.)?(\w+)", re.MULTILINE
 )
+
+_PARTITION_NAME = re.compile(r"events_(\d{4})_(?:(\d\d)(?:_(\d\d))?|w(\d\d)|q(\d))")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -296,10 +298,38 @@ def _strangers(session: Session) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Partition:
-    relname: str
+    oid: int
     is_default: bool
     from_time: datetime | None
+    """None: no partition begins earlier. None of DEFAULT's two means anything."""
     to_time: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Span:
+    """A span of time, in UTC, with its begin and without its end. None: without limit."""
+
+    begin: datetime | None
+    end: datetime | None
+
+    def __contains__(self, time: datetime) -> bool:
+        return (self.begin is None or self.begin <= time) and (self.end is None or time < self.end)
+
+    def __str__(self) -> str:
+        begin = f"from {_short(self.begin)}" if self.begin else ""
+        end = f"until {_short(self.end)}" if self.end else ""
+        return f"{begin} {end}".strip() or "at all"
+
+    @property
+    def bounds(self) -> str:
+        """As SQL."""
+        begin = f"'{self.begin.isoformat()}'" if self.begin else "minvalue"
+        end = f"'{self.end.isoformat()}'" if self.end else "maxvalue"
+        return f"for values from ({begin}) to ({end})"
+
+
+def _short(time: datetime) -> str:
+    return time.isoformat(" ").removesuffix("+00:00").removesuffix(" 00:00:00")
 
 
 def _list_partitions(session: Session) -> list[_Partition]:
@@ -307,7 +337,7 @@ def _list_partitions(session: Session) -> list[_Partition]:
         session,
         r"""
         select
-            c.relname,
+            c.oid,
             x.bound = 'DEFAULT' as is_default,
             substring(x.bound from $r$FROM \('([^']+)'\)$r$)::timestamptz as from_time,
             substring(x.bound from $r$TO \('([^']+)'\)$r$)::timestamptz as to_time
@@ -316,14 +346,27 @@ def _list_partitions(session: Session) -> list[_Partition]:
         inner join pg_catalog.pg_class as p on p.oid = i.inhparent
         inner join pg_catalog.pg_namespace as n on n.oid = p.relnamespace
         cross join lateral pg_catalog.pg_get_expr(c.relpartbound, c.oid) as x (bound)
-        where n.nspname = 'chronicle' and p.relname = 'events'
+        where n.nspname = 'chronicle' and p.relname = 'events' and not i.inhdetachpending
         """,
     )
     return [_Partition(**row) for row in rows]
 
 
-def _last_bound(partitions: list[_Partition]) -> datetime | None:
-    return max((p.to_time for p in partitions if p.to_time is not None), default=None)
+def _uncovered(partitions: list[_Partition]) -> list[_Span]:
+    """The times whose events go to DEFAULT, in their order: gaps, and what follows the last one."""
+    bounded = [partition for partition in partitions if not partition.is_default]
+    if not bounded:
+        return [_Span(begin=None, end=None)]
+    bounded.sort(key=lambda p: (p.from_time is not None, p.from_time))
+    spans: list[_Span] = []
+    reached = None
+    for partition in bounded:
+        if partition.from_time != reached:
+            spans.append(_Span(begin=reached, end=partition.from_time))
+        reached = partition.to_time
+    if reached is not None:
+        spans.append(_Span(begin=reached, end=None))
+    return spans
 
 
 def _partitions(session: Session) -> Iterator[Finding]:
@@ -337,23 +380,113 @@ def _partitions(session: Session) -> Iterator[Finding]:
             finding="there is no DEFAULT partition: an event beyond the last one is refused",
             fix=f"{_AS_OWNER}select chronicle.add_partition('events_default', 'default');",
         )
-    last = _last_bound(partitions)
-    if last is None or last <= now:
+    detached = _detached(session)
+    for table in detached:
+        place = _place(table, _uncovered(partitions))
+        attach = f"alter table chronicle.events attach partition chronicle.{table}"
         yield Finding(
             check="partitions",
             state="critical",
-            finding="there is none for the present time",
-            fix=fix,
+            finding=f"chronicle.{table} is detached: its events are in the log no more",
+            fix=f"{_AS_OWNER}{attach} {place.bounds};"
+            if place
+            else f"-- as chronicle_owner, with its bounds: {attach}",
         )
+        if place:
+            # What is found beside it is what is still missing when it is back.
+            partitions.append(
+                _Partition(oid=0, is_default=False, from_time=place.begin, to_time=place.end)
+            )
+    missing = [span for span in _uncovered(partitions) if span.end is not None or now in span]
+    for span in missing:
+        is_present = now in span
+        yield Finding(
+            check="partitions",
+            # Before the first one, partitions may have been dropped because of their age.
+            state="critical" if is_present or span.begin is not None else "warning",
+            finding=f"there is none {'for the present time, ' if is_present else ''}{span}. "
+            "Events of a partition that was dropped are lost",
+            fix=fix
+            if span.begin is not None
+            else f"{_AS_OWNER}select chronicle.add_partition('events_earlier', "
+            f"$${_limited(session, span, now).bounds}$$); {fix}",
+        )
+    if missing or detached:
         return
+    last = max((p.to_time for p in partitions if p.to_time is not None), default=None)
     ahead = sum(p.from_time is not None and p.from_time > now for p in partitions)
     wanted = _partitions_ahead(session)
+    is_enough = ahead >= wanted or last is None
     yield Finding(
         check="partitions",
-        state="ok" if ahead >= wanted else "warning",
-        finding=f"{ahead} of {wanted} are ready ahead, until {last:%Y-%m-%d}",
-        fix=None if ahead >= wanted else fix,
+        state="ok" if is_enough else "warning",
+        finding=f"{ahead} of {wanted} are ready ahead, {_Span(begin=None, end=last)}",
+        fix=None if is_enough else fix,
     )
+
+
+def _detached(session: Session) -> list[str]:
+    """The tables that were partitions of the log: their guard against statements stays."""
+    rows = _rows(
+        session,
+        """
+        select c.relname
+        from pg_catalog.pg_class as c
+        inner join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+        where
+            n.nspname = 'chronicle'
+            and c.relkind = 'r'
+            and not c.relispartition
+            and exists (
+                select from pg_catalog.pg_trigger as t
+                inner join pg_catalog.pg_proc as p on p.oid = t.tgfoid
+                where t.tgrelid = c.oid
+                    and t.tgname = 'events_reject_change'
+                    and p.proname = 'reject_change'
+            )
+        order by 1
+        """,
+    )
+    return [row["relname"] for row in rows]
+
+
+def _place(table: str, uncovered: list[_Span]) -> _Span | None:
+    """Where a partition was, by its name, as far as no other is there now."""
+    try:
+        named = _named_span(table)
+    except ValueError:  # as the 31st of February
+        return None
+    if named is None:
+        return None
+    for span in uncovered:
+        if named.begin is None:
+            if span.begin is None and span.end is not None:
+                return span
+            continue
+        begin = max(named.begin, span.begin) if span.begin else named.begin
+        end = min(filter(None, (named.end, span.end)), default=None)
+        if end is not None and begin < end:
+            return _Span(begin=begin, end=end)
+    return None
+
+
+def _named_span(table: str) -> _Span | None:
+    """The span of a partition by its name, which ``chronicle.partition_name`` gives."""
+    if table == "events_earlier":
+        return _Span(begin=None, end=None)
+    match = _PARTITION_NAME.fullmatch(table)
+    if match is None:
+        return None
+    year, month, day, week, quarter = (int(part) if part else 0 for part in match.groups())
+    if week:
+        begin = datetime.fromisocalendar(year, week, 1).replace(tzinfo=UTC)
+        return _Span(begin=begin, end=begin + timedelta(weeks=1))
+    month = month or 3 * quarter - 2
+    begin = datetime(year, month, day or 1, tzinfo=UTC)
+    if day:
+        return _Span(begin=begin, end=begin + timedelta(days=1))
+    months = 12 * year + month - 1 + (3 if quarter else 1)
+    return _Span(begin=begin, end=datetime(months // 12, months % 12 + 1, 1, tzinfo=UTC))
 
 
 def _partitions_ahead(session: Session) -> int:
@@ -374,31 +507,45 @@ def _default_partition(session: Session) -> Iterator[Finding]:
             fix=f"-- as a role that has chronicle_auditor, not {session.info.user}",
         )
         return
-    last = _last_bound(_list_partitions(session))
-    row = _rows(
-        session,
-        """
-        select count(*) as events, max(e.occurred_at) as newest
-        from chronicle.events as e
-        where e.occurred_at >= %(last)s::timestamptz
-        """,
-        last=last,
-    )[0]
-    if last is None or not row["events"]:
+    partitions = _list_partitions(session)
+    default = next((p.oid for p in partitions if p.is_default), None)
+    found = [
+        (span, row["events"], row["newest"])
+        for span in _uncovered(partitions)
+        for row in _rows(
+            session,
+            # The times alone would do, and keep the other partitions from being read.
+            """
+            select count(*) as events, max(e.occurred_at) as newest
+            from chronicle.events as e
+            where e.tableoid = %(default)s::oid
+                and e.occurred_at >= coalesce(%(begin)s::timestamptz, '-infinity')
+                and e.occurred_at < coalesce(%(end)s::timestamptz, 'infinity')
+            """,
+            default=default,
+            begin=span.begin,
+            end=span.end,
+        )
+        if row["events"]
+    ]
+    if not found:
         yield Finding(check="default partition", state="ok", finding="it is empty")
         return
     yield Finding(
         check="default partition",
         state="critical",
-        finding=f"{row['events']} events lie beyond the last partition, and keep new ones from "
-        "being made there",
-        fix=_rescue(session, last, row["newest"]),
+        finding=f"{sum(events for _, events, _ in found)} events lie in it, of the time "
+        f"{' and '.join(str(span) for span, _, _ in found)}, and keep partitions from being made "
+        "there",
+        fix=_rescue([_limited(session, span, newest) for span, _, newest in found]),
     )
 
 
-def _rescue(session: Session, last: datetime, newest: datetime) -> str:
-    """SQL that makes the DEFAULT partition an ordinary one, without moving a row."""
-    until = _rows(
+def _limited(session: Session, span: _Span, newest: datetime) -> _Span:
+    """The span; if it has no end, until where the partition of its newest event would end."""
+    if span.end is not None:
+        return span
+    end = _rows(
         session,
         """
         select
@@ -411,15 +558,43 @@ def _rescue(session: Session, last: datetime, newest: datetime) -> str:
         """,
         newest=newest,
     )[0]["until"]
-    name = f"events_from_{last:%Y_%m_%d}"
+    return _Span(begin=span.begin, end=end)
+
+
+def _rescue(spans: list[_Span]) -> str:
+    """SQL that gives what DEFAULT holds an ordinary partition for each span.
+
+    For one span that is DEFAULT itself, and no row is moved.
+    """
+    names = [
+        f"events_from_{span.begin:%Y_%m_%d}" if span.begin else "events_earlier" for span in spans
+    ]
+    new_default = "select chronicle.add_partition('events_default', 'default'); "
+    if len(spans) == 1:
+        steps = (
+            f"alter table chronicle.events_default rename to {names[0]}; "
+            f"alter table chronicle.events attach partition chronicle.{names[0]} "
+            f"{spans[0].bounds}; {new_default}"
+        )
+    else:
+        steps = (
+            "alter table chronicle.events_default rename to events_moved; "
+            "alter table chronicle.events_moved disable row level security; "
+            "grant select on chronicle.events_moved to chronicle_writer; "
+            + "".join(
+                f"select chronicle.add_partition('{name}', $${span.bounds}$$); "
+                for name, span in zip(names, spans, strict=True)
+            )
+            + new_default
+            # Row-level security lets nobody else insert, not even the owner.
+            + "set local role chronicle_writer; "
+            "insert into chronicle.events table chronicle.events_moved; "
+            "set local role chronicle_owner; drop table chronicle.events_moved; "
+        )
     return (
         "begin; set local role chronicle_owner; "
         "alter table chronicle.events detach partition chronicle.events_default; "
-        f"alter table chronicle.events_default rename to {name}; "
-        f"alter table chronicle.events attach partition chronicle.{name} "
-        f"for values from ('{last.isoformat()}') to ('{until.isoformat()}'); "
-        "select chronicle.add_partition('events_default', 'default'); commit; "
-        "select chronicle.ensure_partitions();"
+        f"{steps}commit; select chronicle.ensure_partitions();"
     )
 
 
