@@ -119,6 +119,26 @@ def test_pipe_never_pays_for_rich(dsn: str) -> None:
         )
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is full")
+@pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
+@pytest.mark.parametrize("arguments", [("events",), ("events", "--json"), ("--help",)])
+def test_output_that_cannot_be_written_is_an_error_of_one_line(
+    dsn: str, auditor: Connection, arguments: tuple[str, ...], unbuffered: str
+) -> None:
+    Chronicle(auditor).log_audit_events([PAGE] * 50)
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(
+            [sys.executable, "-c", "from pgchronicle.command import main; main()", *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            env={**os.environ, "PGCHRONICLE_DSN": dsn, "PYTHONUNBUFFERED": unbuffered},
+        )
+    assert result.stderr == "error: cannot write: No space left on device\n"
+    assert result.returncode == 1
+
+
 # Which database
 
 

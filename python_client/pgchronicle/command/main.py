@@ -1,5 +1,6 @@
 """The group of the subcommands, and what they say when something goes wrong."""
 
+import errno
 import io
 import os
 import sys
@@ -22,6 +23,9 @@ from pgchronicle.command.untrack import untrack
 from pgchronicle.embedded import EmbeddedError
 from pgchronicle.errors import ChronicleError
 from pgchronicle.migrate import MigrationError
+
+# What a write fails with, when it is not for want of a reader.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 class Refused(click.ClickException):
@@ -49,6 +53,16 @@ class _Group(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click passes it
         return list(self.commands)
 
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().main(*args, **kwargs)
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            _drop_output()
+            Refused(f"cannot write: {error.strerror}", None, None).show()
+            sys.exit(1)
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
@@ -58,6 +72,16 @@ class _Group(click.Group):
             message = error.diag.message_primary or str(error).strip()
             hint = error.diag.message_hint or _hint(error)
             raise Refused(message, error.diag.message_detail, hint) from error
+
+
+def _drop_output() -> None:
+    """Keeps Python from trying once more at its end, which would cost the exit code."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def _hint(error: psycopg.Error) -> str | None:
