@@ -524,6 +524,18 @@ def test_track_tables_and_untrack(dsn: str, auditor: Connection) -> None:
     assert pgchronicle("track", "t", "--dsn", dsn, *both).exit_code == 2
 
 
+@pytest.mark.parametrize("command", [("track",), ("untrack",), ("events", "--table")])
+def test_name_that_is_not_plain_is_told_how_to_be_quoted(
+    dsn: str, auditor: Connection, command: tuple[str, ...]
+) -> None:
+    run(auditor, 'create table "We ird" (id integer primary key)')
+    Chronicle(auditor).enable_tracking('"We ird"')
+    result = pgchronicle(*command, "We ird", "--dsn", dsn)
+    assert result.exit_code == 1
+    assert result.stderr.endswith("within the quotes of the shell: '\"We ird\"'.\n")
+    done(*command, '"We ird"', "--dsn", dsn)
+
+
 def test_table_of_somebody_else_is_refused_with_what_to_do(database: Database) -> None:
     with database.connect("shopkeeper") as owner:
         owner.execute("create table shop.t (id integer); grant usage on schema shop to admin")

@@ -67,7 +67,9 @@ class _Group(click.Group):
         try:
             return super().invoke(ctx)
         except (ChronicleError, MigrationError, EmbeddedError) as error:
-            raise Refused(error.message, error.detail, error.hint) from error
+            cause = error.__cause__
+            hint = error.hint or (_hint(cause) if isinstance(cause, psycopg.Error) else None)
+            raise Refused(error.message, error.detail, hint) from error
         except psycopg.Error as error:
             message = error.diag.message_primary or str(error).strip()
             hint = error.diag.message_hint or _hint(error)
@@ -85,6 +87,11 @@ def _drop_output() -> None:
 
 
 def _hint(error: psycopg.Error) -> str | None:
+    # The second is a name that is only compared, and refused as any wrong value is.
+    if isinstance(error, psycopg.errors.InvalidName) or error.diag.source_function == "parse_ident":
+        return (
+            "Quote what is no plain name as in SQL, within the quotes of the shell: '\"We ird\"'."
+        )
     is_ours = isinstance(error, psycopg.errors.UndefinedTable) and '"chronicle.' in str(error)
     if is_ours or isinstance(
         error, psycopg.errors.InvalidSchemaName | psycopg.errors.UndefinedFunction
