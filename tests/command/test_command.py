@@ -240,6 +240,7 @@ def test_migrate_puts_its_record_where_it_is_told(empty_database: Database) -> N
 
 def test_migrate_as_sql_is_a_script_for_psql(empty_database: Database, cluster: Cluster) -> None:
     script = done("migrate", "--sql")
+    assert "psql -X -v ON_ERROR_STOP=1 -f " in script.split("begin;")[0]
     psql = [str(cluster.program("psql")), "-X", "-q", "--set=ON_ERROR_STOP=1"]
     subprocess.run(psql, input=script, text=True, check=True, env=empty_database.environment())
     assert done("log", "--dsn", empty_database.dsn(), *_options(PAGE))
