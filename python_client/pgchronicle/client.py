@@ -74,7 +74,7 @@ class Chronicle:
     Every method raises ``ChronicleError`` where the log refuses, by the table in
     ``pgchronicle.errors``; other errors are psycopg's.
 
-    Times are read by psycopg, which needs the connection's DateStyle to be ISO, as it is by default.
+    psycopg reads times in the DateStyle ISO only, which the connection has by default.
 
     Args:
         source: where the log is. It stays the caller's, who closes it.

@@ -40,7 +40,7 @@ def migrate(dsn: str, as_sql: bool, bookkeeping_schema: str | None, as_json: boo
 def _script() -> str:
     """All migrations as one script for psql or for another tool's migration."""
     parts = [
-        "-- pgchronicle, all of its migrations. Yoyo does not know of what is applied in this way.\n"
+        "-- pgchronicle, all of its migrations. Yoyo does not know of what is applied so.\n"
         "-- To be run so that the first error ends it: psql -X -v ON_ERROR_STOP=1 -f this_file",
     ]
     for path in sorted(migrations.migrations_dir().glob("pgchronicle_*.sql")):
