@@ -1029,8 +1029,7 @@ begin
         _mask_columns := array(
             select c.name
             from unnest(v_columns) as c (name)
-            cross join chronicle.logging_rules as r
-            where c.name ~* ('^' || r.masked_key || '$')
+            where c.name ~* ('^' || chronicle.masked_key() || '$')
                 and c.name <> all(v_key || coalesce(_exclude_columns, '{}'))
         );
     end if;

@@ -629,7 +629,7 @@ def test_nobody_touches_the_log(tenants: Connection, role: str, server_version: 
 @pytest.mark.parametrize(
     "table",
     [
-        *("event_keys", "settings", "logging_rules", "resource_types", "actions"),
+        *("event_keys", "settings", "resource_types", "actions"),
         *("administrators", "table_registry"),
     ],
 )
@@ -647,9 +647,7 @@ def test_nobody_touches_what_the_log_stands_on(db: Connection, role: str, table:
             "drop table chronicle.{table}",
             "create policy p on chronicle.{table} using (true)",
         ):
-            column = {"event_keys": "event_id", "administrators": "principal"}.get(
-                table, "payload_limit_bytes" if table == "logging_rules" else "name"
-            )
+            column = {"event_keys": "event_id", "administrators": "principal"}.get(table, "name")
             if table == "table_registry":
                 column = "table_name"
             attempt = statement.format(table=table, column=column)
@@ -992,7 +990,7 @@ def test_the_role_that_logged_in_is_recorded_whatever_role_is_played(db: Connect
 # Names are not shadowed.
 
 DIVERSIONS = (
-    *("events", "event_keys", "logging_rules", "settings", "resource_types", "actions"),
+    *("events", "event_keys", "settings", "resource_types", "actions"),
     *("administrators", "table_registry"),
 )
 """Tables of ours, and so names that a temporary table may bear."""
@@ -1101,7 +1099,7 @@ def assert_nothing_is_diverted(db: Connection) -> None:
 def test_the_shadows_would_divert_whom_they_meet(hostile: Connection) -> None:
     assert sqlstate(hostile, "select lower('A'::pg_catalog.text)") == "XX999"
     assert sqlstate(hostile, "select 'a'::pg_catalog.text = 'a'::pg_catalog.text") == "XX999"
-    assert rows(hostile, "select * from logging_rules") == []
+    assert rows(hostile, "select * from settings") == []
     assert sqlstate(hostile, "select pg_catalog.now()::timestamptz") == "42846"
 
 

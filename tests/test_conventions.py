@@ -11,6 +11,13 @@ OURS = "('chronicle', 'chronicle_capture')"
 
 NO_PINNED_PATH = {
     "chronicle.uuid_v7()": "the default of event_id: it must inline; a SET clause prevents it",
+    **{
+        f"chronicle.{rule}()": "a constant of the settings, which inlines into what logs"
+        for rule in (
+            *("enforces_actions", "enforces_resource_types", "masked_key", "masked_key_start"),
+            "payload_limit_bytes",
+        )
+    },
     "chronicle.uuid_v7_from(bytea)": "inlines into what logs and captures, as the former does",
 }
 """Functions without a search_path of their own, and why."""
@@ -52,8 +59,6 @@ TABLE_GRANTS = {
     ("chronicle.events_seq", "chronicle_writer", "USAGE"),
     ("chronicle.index_profiles", "chronicle_admin", "SELECT"),
     ("chronicle.index_profiles", "chronicle_reader", "SELECT"),
-    ("chronicle.logging_rules", "chronicle_admin", "SELECT"),
-    ("chronicle.logging_rules", "chronicle_writer", "SELECT"),
     ("chronicle.resource_types", "chronicle_admin", "SELECT"),
     ("chronicle.resource_types", "chronicle_app", "SELECT"),
     ("chronicle.resource_types", "chronicle_reader", "SELECT"),

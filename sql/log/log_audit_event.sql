@@ -53,7 +53,6 @@ set search_path = pg_catalog, pg_temp
 set row_security = on
 as $$
 declare
-    v_rules chronicle.logging_rules;
     v_context chronicle.event_context;
     -- Asking the system for random bytes is the dearest of its kind here, so it is asked once; the
     -- halves of the digest say nothing about each other.
@@ -65,12 +64,11 @@ declare
     v_resource_id constant text := nullif(format('%s', _resource_id), '');
     v_action text;
     v_context_state text := 'absent';
+    v_keys jsonb;
     v_changed_columns text[];
     v_documents text;
     v_size bigint;
 begin
-    select * into strict v_rules from chronicle.logging_rules;
-
     if coalesce(current_setting('chronicle.context', true), '') <> ''
         or coalesce(current_setting('request.jwt.claims', true), '') <> ''
     then
@@ -129,7 +127,7 @@ begin
         or jsonb_typeof(_action_meta) <> 'object' or jsonb_typeof(_related_resources) <> 'array'
         or jsonb_typeof(_details_before) <> 'object' or jsonb_typeof(_details_after) <> 'object'
         or jsonb_typeof(_ai_metadata) <> 'object' or jsonb_typeof(_client_info) <> 'object'
-        or v_size > v_rules.payload_limit_bytes
+        or v_size > chronicle.payload_limit_bytes()
     then
         perform chronicle.refuse_event(
             _actor_type, _action_type, _occurred_at, _duration_ms,
@@ -142,28 +140,38 @@ begin
                 '_ai_metadata', jsonb_typeof(_ai_metadata),
                 '_client_info', jsonb_typeof(_client_info)
             ),
-            v_size, v_rules.payload_limit_bytes
+            v_size, chronicle.payload_limit_bytes()
         );
     end if;
-    if v_rules.enforce_resource_types or v_rules.enforce_actions then
+    if chronicle.enforces_resource_types() or chronicle.enforces_actions() then
         perform chronicle.check_registered(
-            _resource_type, v_action, v_rules.enforce_resource_types, v_rules.enforce_actions
+            _resource_type, v_action,
+            chronicle.enforces_resource_types(), chronicle.enforces_actions()
         );
     end if;
 
-    -- Compared before masking: that a password changed is no secret.
+    -- Compared before masking: that a password changed is no secret. This is chronicle.changed_keys
+    -- written out; to call it would cost twice as much.
     if _details_before is not null and _details_after is not null then
-        v_changed_columns := chronicle.changed_keys(_details_before, _details_after);
+        v_changed_columns := '{}';
+        v_keys := jsonb_path_query_array(_details_before || _details_after, '$.keyvalue().key');
+        for i in 0 .. jsonb_array_length(v_keys) - 1 loop
+            if (_details_before -> (v_keys ->> i))::text
+                is distinct from (_details_after -> (v_keys ->> i))::text
+            then
+                v_changed_columns := array_append(v_changed_columns, v_keys ->> i);
+            end if;
+        end loop;
     end if;
-    if v_documents ~* v_rules.masked_key_start
-        and v_documents ~* ('"' || v_rules.masked_key || '":')
+    if v_documents ~* chronicle.masked_key_start()
+        and v_documents ~* ('"' || chronicle.masked_key() || '":')
     then
-        _action_meta := chronicle.mask_keys(_action_meta, v_rules.masked_key);
-        _related_resources := chronicle.mask_keys(_related_resources, v_rules.masked_key);
-        _details_before := chronicle.mask_keys(_details_before, v_rules.masked_key);
-        _details_after := chronicle.mask_keys(_details_after, v_rules.masked_key);
-        _ai_metadata := chronicle.mask_keys(_ai_metadata, v_rules.masked_key);
-        _client_info := chronicle.mask_keys(_client_info, v_rules.masked_key);
+        _action_meta := chronicle.mask_keys(_action_meta, chronicle.masked_key());
+        _related_resources := chronicle.mask_keys(_related_resources, chronicle.masked_key());
+        _details_before := chronicle.mask_keys(_details_before, chronicle.masked_key());
+        _details_after := chronicle.mask_keys(_details_after, chronicle.masked_key());
+        _ai_metadata := chronicle.mask_keys(_ai_metadata, chronicle.masked_key());
+        _client_info := chronicle.mask_keys(_client_info, chronicle.masked_key());
     end if;
 
     if _event_id is not null and not chronicle.claim_event_id(

@@ -36,7 +36,7 @@ $$;
 
 comment on function chronicle.mask_keys(jsonb, text) is
 'Private. The JSON value with "[masked]" in place of the values of the given keys, at any depth;
-null values stay. _masked_key: as in chronicle.logging_rules.';
+null values stay. _masked_key: as chronicle.masked_key.';
 
 revoke execute on function chronicle.mask_keys(jsonb, text) from public;
 grant execute on function chronicle.mask_keys(jsonb, text) to chronicle_writer;

@@ -204,10 +204,11 @@ def test_two_changes_of_different_settings_do_not_undo_each_other(
     waits.result(30)
     second.commit()
     # What logging goes by is derived from both.
-    admin = database.connect("admin")
-    assert rows(
-        admin, "select enforce_actions, payload_limit_bytes from chronicle.logging_rules"
-    ) == [(True, 5000)]
+    owner = database.connect()
+    run(owner, "set role chronicle_owner")
+    assert rows(owner, "select chronicle.enforces_actions(), chronicle.payload_limit_bytes()") == [
+        (True, 5000)
+    ]
 
 
 # Capture.
