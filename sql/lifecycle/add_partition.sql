@@ -17,6 +17,14 @@ begin
     );
     execute format('comment on table chronicle.%I is %L', _name, 'Partition of chronicle.events.');
 
+    -- Every other partition is bounded on both sides, and so holds finite times only.
+    if _bound = 'default' or _bound ~ 'minvalue' then
+        execute format(
+            'alter table chronicle.%I add constraint %I check (isfinite(occurred_at))',
+            _name, _name || '_occurred_at_is_finite'
+        );
+    end if;
+
     -- Default privileges of the platform may have granted rights on it.
     for v_grantee in
         select case a.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(a.grantee)) end

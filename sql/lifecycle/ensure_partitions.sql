@@ -59,11 +59,6 @@ begin
             'for values from (minvalue) to (%L)', v_present
         ));
         perform chronicle.add_partition('events_default', 'default');
-        -- Every other partition is bounded on both sides, and so holds finite times only.
-        alter table chronicle.events_earlier
-        add constraint events_earlier_occurred_at_is_finite check (isfinite(occurred_at));
-        alter table chronicle.events_default
-        add constraint events_default_occurred_at_is_finite check (isfinite(occurred_at));
         return next 'events_earlier';
         return next 'events_default';
         v_existing := array[tstzrange(null, v_present)];
