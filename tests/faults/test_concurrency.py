@@ -211,6 +211,73 @@ def test_two_changes_of_different_settings_do_not_undo_each_other(
     ]
 
 
+def test_settings_that_are_changed_at_once_are_all_changed(
+    database: Database, pool: ThreadPoolExecutor, watcher: Connection
+) -> None:
+    changes = {
+        "enforce_actions": ["true", "false"],
+        "enforce_resource_types": ["true", "false"],
+        "partitions_ahead": ["5", "6"],
+        "payload_limit_bytes": ["5000", "6000"],
+        "masked_keys": ['["abc"]', '["abcd"]'],
+        "partition_interval": ['"week"', '"day"'],
+    }
+    sessions = {name: database.connect("admin", autocommit=True) for name in changes}
+
+    def change(number: int) -> None:
+        name = list(changes)[number]
+        for _ in range(8):
+            for setting in changes[name]:
+                sessions[name].execute(
+                    "select chronicle.set_setting(%s, %s::jsonb)", (name, setting)
+                )
+
+    in_all(pool, len(changes), change)
+    assert dict(rows(watcher, "select name, value::text from chronicle.settings")) == {
+        name: settings[-1] for name, settings in changes.items()
+    }
+    assert value(watcher, "select count(*) from chronicle.events") == 6 * 8 * 2
+    run(watcher, "set role chronicle_owner")
+    assert row(watcher, "select chronicle.payload_limit_bytes(), chronicle.masked_key()") == (
+        *(6000, "[_-]*(?:abcd)[_-]*"),
+    )
+
+
+def test_logging_goes_on_while_settings_change(
+    database: Database, pool: ThreadPoolExecutor, watcher: Connection
+) -> None:
+    sessions = [database.connect("app", autocommit=True) for _ in range(3)]
+    log = """
+        select chronicle.log_audit_event(
+            _actor_type => 'user', _action_type => 'read', _resource_type => 'page',
+            _action_meta => '{"password": "secret", "abc": "secret", "n": 1}'
+        )
+    """
+    done = threading.Event()
+
+    def write(number: int) -> int:
+        written = 0
+        while not done.is_set():
+            run(sessions[number], log)
+            written += 1
+        return written
+
+    writers = [pool.submit(write, number) for number in range(3)]
+    admin = database.connect("admin", autocommit=True)
+    for _ in range(15):
+        for keys in ('["abc"]', '["password"]', '["abc", "password"]'):
+            admin.execute("select chronicle.set_setting('masked_keys', %s::jsonb)", (keys,))
+    done.set()
+    written = sum(writer.result(30) for writer in writers)
+    recorded = values(
+        watcher, "select action_meta from chronicle.events where resource_type = 'page'"
+    )
+    assert len(recorded) == written
+    assert {each["n"] for each in recorded} == {1}
+    # One of the settings held for each of them.
+    assert [each for each in recorded if "[masked]" not in each.values()] == []
+
+
 # Capture.
 
 
