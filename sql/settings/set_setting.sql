@@ -9,6 +9,9 @@ as $$
 declare
     v_before jsonb;
 begin
+    -- One change after the other: what logging goes by is derived from all settings.
+    lock table chronicle.settings in share row exclusive mode;
+
     select s.value into v_before from chronicle.settings as s where s.name = _name for update;
     if not found then
         raise exception 'there is no setting "%"', coalesce(_name, 'null')
