@@ -39,6 +39,8 @@ def pool(database: Database) -> Iterator[ConnectionPool[Connection]]:
         database.dsn("app"), min_size=2, max_size=2, open=False
     )
     with pool:
+        # Both are made in the background; a test that counts them must not begin before.
+        pool.wait(30)
         yield pool
 
 
