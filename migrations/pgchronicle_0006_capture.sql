@@ -1142,7 +1142,7 @@ $$;
 comment on function chronicle.register_tracked_table(regclass, text, name, name[], name[]) is
 'Private. Enters a table and its options into the registry, records that, and returns the row.
 Errors: 42501 unless the owner consents; 42703 for an unknown column; 22023 for a key column that is
-excluded or masked; 42809 and 0A000 as chronicle.check_trackable.';
+excluded or masked; 42809 as chronicle.check_trackable.';
 
 revoke execute on function chronicle.register_tracked_table(regclass, text, name, name[], name[])
 from public;

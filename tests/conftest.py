@@ -36,6 +36,7 @@ def pytest_configure(config: pytest.Config) -> None:
             del os.environ[name]
     worker: dict[str, object] | None = getattr(config, "workerinput", None)
     if worker is not None:
+        # xdist hands over what pytest_configure_node put there, as plain objects without types.
         config.stash[_CLUSTER] = Cluster(*worker["cluster"])  # type: ignore[misc]
         config.stash[_RUN] = str(worker["run"])
 

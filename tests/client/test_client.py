@@ -376,6 +376,7 @@ def test_failure_is_recorded_over_another_connection(database: Database) -> None
 
 def test_source_must_be_a_connection_or_a_pool(database: Database) -> None:
     with pytest.raises(TypeError, match="not str"):
+        # What the types forbid is what is tried.
         Chronicle(database.dsn())  # type: ignore[arg-type]
 
 
@@ -586,7 +587,9 @@ def test_row_changes_have_the_classic_shape(orders: Chronicle) -> None:
         ),
     ]
     assert page.next_cursor is None
-    assert str(page.row_changes[-1].new_values["total"]) == "1.50"  # type: ignore[index]
+    values_after = page.row_changes[-1].new_values
+    assert values_after is not None
+    assert str(values_after["total"]) == "1.50"
 
 
 def test_changes_of_a_record_are_paged_in_the_order_of_seq(orders: Chronicle) -> None:
