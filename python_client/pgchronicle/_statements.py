@@ -9,7 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
+
+from psycopg import sql
 
 from pgchronicle import _json
 from pgchronicle.errors import WrongFieldError
@@ -19,10 +21,16 @@ from pgchronicle.models import (
     EventFields,
     EventFilters,
     EventPage,
+    Id,
+    ImportProgress,
+    RecordChange,
+    RefreshedTable,
     RowChange,
     RowChangeFilters,
     RowChangePage,
     Setting,
+    SnapshotProgress,
+    Table,
     TrackedTable,
 )
 
@@ -113,6 +121,18 @@ _CONDITIONS: Mapping[str, str] = {
     "since": "e.occurred_at >= %(since)s::timestamptz",
     "until": "e.occurred_at < %(until)s::timestamptz",
 }
+
+_TRACKING_OPTIONS: Mapping[str, str] = {
+    "resource_type": "text",
+    "organization_column": "name",
+    "exclude_columns": "name[]",
+    "mask_columns": "name[]",
+    "capture": "chronicle.capture_mode",
+    "key_columns": "name[]",
+    "truncate": "chronicle.truncate_mode",
+    "require_actor": "boolean",
+}
+"""The arguments of chronicle.enable_tracking, with their types."""
 
 _BY_TIME: Mapping[str, str] = {"occurred_at": "timestamptz", "event_id": "uuid"}
 # Time is no order of the changes of one record: clocks go back, and two changes may share a moment.
@@ -326,31 +346,29 @@ def _read_cursor(cursor: str, order: Mapping[str, str]) -> dict[str, str]:
 # Tracking
 
 
-def enable_tracking(
-    table: str,
-    resource_type: str | None,
-    organization_column: str | None,
-    exclude_columns: Iterable[str] | None,
-    mask_columns: Iterable[str] | None,
-) -> Statement:
-    parameters: dict[str, object] = {"table": table}
+def enable_tracking(table: Table, options: Mapping[str, object]) -> Statement:
+    parameters: dict[str, object] = {"table": table_text(table)}
     query = "select chronicle.enable_tracking(_table => %(table)s::regclass"
-    options = {
-        "resource_type": ("text", resource_type),
-        "organization_column": ("name", organization_column),
-        "exclude_columns": ("name[]", None if exclude_columns is None else list(exclude_columns)),
-        "mask_columns": ("name[]", None if mask_columns is None else list(mask_columns)),
-    }
-    for name, (kind, value) in options.items():
-        if value is not None:
-            query += f", _{name} => %({name})s::{kind}"
-            parameters[name] = value
+    for name, kind in _TRACKING_OPTIONS.items():
+        value = options[name]
+        if value is None:
+            continue
+        query += f", _{name} => %({name})s::{kind}"
+        parameters[name] = (
+            list(cast("Iterable[str]", value)) if kind == "name[]" else _text(kind, value, name)
+        )
     return Statement(f"{query})".encode(), parameters)
 
 
-def disable_tracking(table: str) -> Statement:
+def disable_tracking(table: Table) -> Statement:
     query = b"select chronicle.disable_tracking(%(table)s::regclass)"
-    return Statement(query, {"table": table})
+    return Statement(query, {"table": table_text(table)})
+
+
+def refresh_tracking(table: Table | None) -> Statement:
+    query = _select("chronicle.refresh_tracking(%(table)s::regclass)", RefreshedTable)
+    text = None if table is None else table_text(table)
+    return Statement(query.encode(), {"table": text})
 
 
 def tracked_tables() -> Statement:
@@ -358,7 +376,7 @@ def tracked_tables() -> Statement:
     return Statement(query.encode(), {})
 
 
-def table_ids(table: str) -> Statement:
+def table_ids(table: Table) -> Statement:
     """The ids of the tracked tables of a name, which may be gone by now."""
     return Statement(
         b"""
@@ -371,8 +389,124 @@ def table_ids(table: str) -> Statement:
                 or t.schema_name = p.names[pg_catalog.cardinality(p.names) - 1]
             )
         """,
-        {"table": table},
+        {"table": table_text(table)},
     )
+
+
+def qualified_name(table: Table) -> Statement:
+    """The name of a table as it can stand in a statement, whatever the search path."""
+    return Statement(
+        b"""
+        select pg_catalog.format('%%I.%%I', n.nspname, c.relname)
+        from pg_catalog.pg_class as c
+        inner join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+        where c.oid = %(table)s::regclass
+        """,
+        {"table": table_text(table)},
+    )
+
+
+def table_text(table: Table) -> str:
+    """A table's name as SQL."""
+    return table.as_string(None) if isinstance(table, sql.Identifier) else table
+
+
+# History
+
+
+def record_history(table: Table, record_id: Id) -> Statement:
+    key, parameters = _key(record_id)
+    query = _select(f"chronicle.record_history(%(table)s::regclass, {key})", RecordChange)
+    parameters["table"] = table_text(table)
+    return Statement(f"{query}\norder by e.seq".encode(), parameters, returns_json=True)
+
+
+def record_as_of(table: Table, record_id: Id, at: datetime) -> Statement:
+    key, parameters = _key(record_id)
+    query = f"select chronicle.record_as_of(%(table)s::regclass, {key}, %(at)s::timestamptz)"
+    parameters |= {"table": table_text(table), "at": _text("timestamptz", at, "at")}
+    return Statement(query.encode(), parameters, returns_json=True)
+
+
+def rows_as_of(
+    qualified_name: str, at: datetime, order_by: Iterable[str], limit: int | None
+) -> Statement:
+    """The rows of a table, whose name stands in the statement: it is what gives them their type."""
+    # A sign of percent would be taken for a parameter.
+    name = qualified_name.replace("%", "%%")
+    rows = f"chronicle.rows_as_of(null::{name}, %(at)s::timestamptz)"
+    query = f"select r.* from {rows} as r"  # noqa: S608  the server has quoted the name
+    parameters: dict[str, object] = {"at": _text("timestamptz", at, "at")}
+    columns = [sql.Identifier(column).as_string(None).replace("%", "%%") for column in order_by]
+    if columns:
+        query += "\norder by " + ", ".join(f"r.{column}" for column in columns)
+    if limit is not None:
+        query += "\nlimit %(limit)s::bigint"
+        parameters["limit"] = str(limit)
+    return Statement(query.encode(), parameters)
+
+
+def revert_event(event_id: object, dry_run: bool) -> Statement:
+    query = b"select chronicle.revert_event(%(event_id)s::uuid, %(dry_run)s::boolean)"
+    return Statement(query, {"event_id": str(event_id), "dry_run": str(dry_run)})
+
+
+def revert_transaction(transaction_id: int, epoch: int | None, dry_run: bool) -> Statement:
+    return Statement(
+        b"""
+        select chronicle.revert_transaction(
+            %(transaction_id)s::bigint, %(epoch)s::integer, %(dry_run)s::boolean
+        )
+        """,
+        {
+            "transaction_id": str(transaction_id),
+            "epoch": _optional(epoch),
+            "dry_run": str(dry_run),
+        },
+    )
+
+
+def snapshot_table(table: Table, batch_size: int | None) -> Statement:
+    source = "chronicle.snapshot_table(%(table)s::regclass, %(batch_size)s::integer)"
+    return Statement(
+        _select(source, SnapshotProgress).encode(),
+        {"table": table_text(table), "batch_size": _optional(batch_size)},
+    )
+
+
+def import_events(source: str, query: str, batch_size: int | None) -> Statement:
+    function = "chronicle.import_events(%(source)s::text, %(query)s::text, %(batch_size)s::integer)"
+    return Statement(
+        _select(function, ImportProgress).encode(),
+        {"source": source, "query": query, "batch_size": _optional(batch_size)},
+    )
+
+
+def _key(record_id: Id) -> tuple[str, dict[str, object]]:
+    """An expression for the key of a record, as the log writes it, and its parameters."""
+    if not isinstance(record_id, Mapping):
+        return "%(record_id)s::text", {"record_id": _key_text(record_id)}
+    columns = cast("Mapping[str, object]", record_id)
+    # Only the server knows how jsonb orders and spaces its members.
+    return (
+        "pg_catalog.jsonb_object(%(key_columns)s::text[], %(key_values)s::text[])::text",
+        {"key_columns": list(columns), "key_values": [_key_text(v) for v in columns.values()]},
+    )
+
+
+def _key_text(value: object) -> str:
+    """A value as the format function of PostgreSQL writes it into a key."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "t" if value else "f"
+        case _:
+            return str(value)
+
+
+def _optional(value: int | None) -> str | None:
+    return None if value is None else str(value)
 
 
 # Keeping
@@ -408,7 +542,7 @@ def remove_administrator(principal: str, organization_id: object) -> Statement:
 
 def ensure_partitions(ahead: int | None) -> Statement:
     query = b"select chronicle.ensure_partitions(%(ahead)s::integer)"
-    return Statement(query, {"ahead": None if ahead is None else str(ahead)})
+    return Statement(query, {"ahead": _optional(ahead)})
 
 
 def _administrator(function: bytes, principal: str, organization_id: object) -> Statement:

@@ -4,17 +4,18 @@ Nothing here but the connection's own calls differs between a client that waits 
 awaited, so that the one can be made from the other: SQL and parameters are in ``_statements``.
 """
 
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from datetime import datetime
 from itertools import chain, islice
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, Unpack, overload
 from uuid import UUID
 
 import psycopg
 from psycopg.pq import TransactionStatus
-from psycopg.rows import RowFactory, class_row, scalar_row, tuple_row
+from psycopg.rows import RowFactory, class_row, dict_row, scalar_row, tuple_row
 from psycopg.types.json import set_json_loads
 
 from pgchronicle import _statements
@@ -22,17 +23,24 @@ from pgchronicle._json import loads
 from pgchronicle._statements import Statement
 from pgchronicle.errors import NotTrackedError, explained
 from pgchronicle.models import (
+    CaptureMode,
     ContextFields,
     Event,
     EventFields,
     EventFilters,
     EventPage,
     Id,
+    ImportProgress,
+    RecordChange,
+    RefreshedTable,
     RowChange,
     RowChangeFilters,
     RowChangePage,
     Setting,
+    SnapshotProgress,
+    Table,
     TrackedTable,
+    TruncateMode,
 )
 
 if TYPE_CHECKING:
@@ -234,12 +242,16 @@ class Chronicle:
 
     def enable_tracking(
         self,
-        table: str,
+        table: Table,
         *,
         resource_type: str | None = None,
         organization_column: str | None = None,
         exclude_columns: Iterable[str] | None = None,
         mask_columns: Iterable[str] | None = None,
+        capture: CaptureMode | None = None,
+        key_columns: Iterable[str] | None = None,
+        truncate: TruncateMode | None = None,
+        require_actor: bool = False,
     ) -> None:
         """From now on, every committed change of the table is an event in its transaction.
 
@@ -248,27 +260,40 @@ class Chronicle:
         takes.
 
         Args:
-            table: as in SQL: ``orders`` on the search path, or ``shop.orders``.
+            table: as in SQL: ``orders`` on the search path, or ``shop.orders``; or an identifier.
             resource_type: of its events; by default the table's name, with its schema unless that
                 is public.
             organization_column: holds the organization; by default it comes from the context.
             exclude_columns: not recorded.
             mask_columns: recorded as "[masked]"; by default those whose names are in the setting
                 masked_keys, and none for an empty list.
+            capture: what the event of an update holds: the "changes", which is the default, or both
+                rows in "full".
+            key_columns: what names a row of a table that has no primary key.
+            truncate: what a truncate records: each row (the default), one "event", or nothing as it
+                is refused.
+            require_actor: refuse changes while the context names no actor.
 
         Raises:
             NotTrackableError: it is no ordinary table.
             NotAllowedError: it is somebody else's, or the caller is no chronicle_admin.
-            WrongFieldError: a key column would be excluded or masked.
+            WrongFieldError: a key column would be excluded or masked, or is given for a table that
+                has a primary key.
             psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn: there is none.
         """
-        self._run(
-            _statements.enable_tracking(
-                table, resource_type, organization_column, exclude_columns, mask_columns
-            )
-        )
+        options = {
+            "resource_type": resource_type,
+            "organization_column": organization_column,
+            "exclude_columns": exclude_columns,
+            "mask_columns": mask_columns,
+            "capture": capture,
+            "key_columns": key_columns,
+            "truncate": truncate,
+            "require_actor": require_actor or None,
+        }
+        self._run(_statements.enable_tracking(table, options))
 
-    def disable_tracking(self, table: str) -> None:
+    def disable_tracking(self, table: Table) -> None:
         """Ends the capture of a table. What was recorded stays.
 
         Raises:
@@ -277,9 +302,219 @@ class Chronicle:
         """
         self._run(_statements.disable_tracking(table))
 
+    def refresh_tracking(self, table: Table | None = None) -> list[RefreshedTable]:
+        """Takes up how tables have changed since they were tracked, and says what it did.
+
+        New columns are recorded one by one, renamed ones keep their options, new partitions get
+        their triggers. Tables of somebody else are skipped.
+
+        Args:
+            table: None is every tracked table.
+
+        Raises:
+            NotTrackedError: it is not tracked.
+        """
+        return self._rows(_statements.refresh_tracking(table), class_row(RefreshedTable))
+
     def tracked_tables(self) -> list[TrackedTable]:
         """Every table that is or was tracked, how, and what is wrong with it."""
         return self._rows(_statements.tracked_tables(), class_row(TrackedTable))
+
+    # History
+
+    def record_history(self, table: Table, record_id: Id) -> list[RecordChange]:
+        """Every recorded change of a record, oldest first, with the whole record before and after.
+
+        It follows the record through changes of its key. The caller needs SELECT on the table.
+
+        Args:
+            table: a tracked one.
+            record_id: the key as the log has it, that is as text; for a key of several columns a
+                mapping with the value of each.
+
+        Raises:
+            NotTrackedError: the table is not tracked.
+            NotAllowedError: some of the events are hidden from the caller.
+            psycopg.errors.ObjectNotInPrerequisiteState: the table has no key.
+        """
+        statement = _statements.record_history(table, record_id)
+        return self._rows(statement, class_row(RecordChange))
+
+    def record_as_of(self, table: Table, record_id: Id, at: datetime) -> dict[str, Any] | None:
+        """A record as it stood then, in the columns of then; None when there was none.
+
+        Args:
+            table: a tracked one.
+            record_id: as for ``record_history``.
+            at: with a time zone.
+
+        Raises:
+            HistoryIncompleteError: that time is before tracking began, or not all was recorded.
+            ChronicleError: as ``record_history``.
+        """
+        record: dict[str, Any] | None = self._value(_statements.record_as_of(table, record_id, at))
+        return record
+
+    @overload
+    def rows_as_of(
+        self,
+        table: Table,
+        at: datetime,
+        *,
+        order_by: Iterable[str] = ...,
+        limit: int | None = ...,
+    ) -> list[dict[str, Any]]: ...
+
+    @overload
+    def rows_as_of(
+        self,
+        table: Table,
+        at: datetime,
+        *,
+        order_by: Iterable[str] = ...,
+        limit: int | None = ...,
+        row_factory: RowFactory[_Row],
+    ) -> list[_Row]: ...
+
+    def rows_as_of(
+        self,
+        table: Table,
+        at: datetime,
+        *,
+        order_by: Iterable[str] = (),
+        limit: int | None = None,
+        row_factory: RowFactory[Any] = dict_row,
+    ) -> list[Any]:
+        """A whole table as it stood then, in the columns of today and as psycopg reads them.
+
+        Columns that are not recorded, or masked, are None.
+
+        Args:
+            table: a tracked one.
+            at: with a time zone.
+            order_by: columns of it.
+            limit: how many rows at most.
+            row_factory: psycopg's; rows are dictionaries without it.
+
+        Raises:
+            HistoryIncompleteError: that time is before tracking began, or not all was recorded.
+            ChronicleError: as ``record_history``.
+        """
+        with self._connection() as connection:
+            (name,) = self._rows(_statements.qualified_name(table), scalar_row, connection)
+            statement = _statements.rows_as_of(name, at, order_by, limit)
+            return self._rows(statement, row_factory, connection)
+
+    def revert_event(self, event_id: UUID | str, *, dry_run: bool = False) -> str:
+        """Undoes one captured change, with the caller's own rights, and returns the SQL that did.
+
+        The undo is recorded like any change, after an event ``chronicle.revert`` that is its parent
+        and names what was undone.
+
+        Args:
+            event_id: of a captured change.
+            dry_run: return the SQL and change nothing.
+
+        Raises:
+            RevertConflictError: the row was changed since, or others depend on it.
+            NotFoundError: there is no such event.
+            NotAllowedError: the caller may not see the event, or not change the table.
+            psycopg.errors.ObjectNotInPrerequisiteState: not all values are known.
+        """
+        sql: str = self._value(_statements.revert_event(event_id, dry_run))
+        return sql
+
+    def revert_transaction(
+        self, transaction_id: int, *, epoch: int | None = None, dry_run: bool = False
+    ) -> str:
+        """Undoes all captured changes of a transaction, in one statement; as ``revert_event``.
+
+        Args:
+            transaction_id: as events have it.
+            epoch: of the log; needed only where the same number was given again in another one.
+            dry_run: return the SQL and change nothing.
+
+        Raises:
+            ChronicleError: as ``revert_event``.
+        """
+        sql: str = self._value(_statements.revert_transaction(transaction_id, epoch, dry_run))
+        return sql
+
+    def snapshot_table(self, table: Table, *, batch_size: int | None = None) -> SnapshotProgress:
+        """Records the rows of a table as they are, one event each: where their history begins.
+
+        Args:
+            table: a tracked one, of the caller's own.
+            batch_size: how many rows to record now, in the order of the key; the next call goes on
+                where the last committed one ended. None records them all.
+
+        Raises:
+            NotTrackedError: it is not tracked.
+            NotAllowedError: it is somebody else's.
+        """
+        statement = _statements.snapshot_table(table, batch_size)
+        return self._rows(statement, class_row(SnapshotProgress))[0]
+
+    def snapshot_batches(
+        self, table: Table, batch_size: int = 10_000
+    ) -> Iterator[SnapshotProgress]:
+        """Calls ``snapshot_table`` until it is complete, and yields what each call did.
+
+        It commits nothing: commit after each batch, and a snapshot that is broken off can be
+        continued by calling it again::
+
+            for progress in log.snapshot_batches("orders"):
+                connection.commit()
+
+        Args:
+            table: as for ``snapshot_table``.
+            batch_size: rows in a batch.
+        """
+        while True:
+            progress = self.snapshot_table(table, batch_size=batch_size)
+            yield progress
+            if progress.is_complete:
+                return
+
+    def import_events(
+        self, source: str, query: str, *, batch_size: int | None = None
+    ) -> ImportProgress:
+        """Records the events of an older log, with their own times, as events of origin imported.
+
+        Repeating it is harmless: an event of the same source and ``source_id`` is recorded once.
+
+        Args:
+            source: a name for the older log.
+            query: a SELECT with a column ``source_id``, unique and not null, and columns named like
+                the fields of ``EventFields``; ``occurred_at``, ``actor_type``, ``action_type`` and
+                ``resource_type`` are required. Names in it are qualified.
+            batch_size: how many events to record now, in the order of ``source_id``; the next call
+                goes on where the last committed one ended. None records them all.
+
+        Raises:
+            MissingFieldError, WrongFieldError: an event cannot be recorded as it is.
+            psycopg.errors.UndefinedColumn: a column is no field of an event.
+        """
+        statement = _statements.import_events(source, query, batch_size)
+        return self._rows(statement, class_row(ImportProgress))[0]
+
+    def import_batches(
+        self, source: str, query: str, batch_size: int = 10_000
+    ) -> Iterator[ImportProgress]:
+        """Calls ``import_events`` until it is complete, and yields what each call did.
+
+        It commits nothing; as ``snapshot_batches``.
+
+        Args:
+            source: as for ``import_events``.
+            query: as for ``import_events``.
+            batch_size: events in a batch.
+        """
+        while True:
+            progress = self.import_events(source, query, batch_size=batch_size)
+            yield progress
+            if progress.is_complete:
+                return
 
     # Keeping
 
@@ -341,14 +576,14 @@ class Chronicle:
 
     # Over the connection
 
-    def _table_ids(self, table: str | None) -> list[int] | None:
+    def _table_ids(self, table: Table | None) -> list[int] | None:
         if table is None:
             return None
         ids: list[int] = self._rows(_statements.table_ids(table), scalar_row)
         # A name that is not known must not look like a table to which nothing happened.
         if not ids:
             raise NotTrackedError(
-                f"{table} is not tracked and never was",
+                f"{_statements.table_text(table)} is not tracked and never was",
                 hint="tracked_tables() shows what is.",
             )
         return ids

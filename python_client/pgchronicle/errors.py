@@ -62,6 +62,18 @@ class NotTrackedError(ChronicleError):
     """The changes of that table are not captured."""
 
 
+class ActorRequiredError(ChronicleError):
+    """The table takes no change without an actor, and the context names none."""
+
+
+class HistoryIncompleteError(ChronicleError):
+    """What was asked for was not recorded, so no answer would be true."""
+
+
+class RevertConflictError(ChronicleError):
+    """The rows are no longer as the change left them, so it cannot be undone."""
+
+
 class MissingFieldError(ChronicleError):
     """A field that is required was left out, and the context does not supply it."""
 
@@ -79,7 +91,7 @@ class NotTrackableError(ChronicleError):
 
 
 class NotFoundError(ChronicleError):
-    """What was to be removed is not there."""
+    """What was to be removed, or undone, is not there."""
 
 
 class NotAllowedError(ChronicleError):
@@ -92,6 +104,9 @@ ERRORS: dict[str, type[ChronicleError]] = {
     "ZC003": AppendOnlyError,
     "ZC004": EventsWouldBeLostError,
     "ZC005": NotTrackedError,
+    "ZC006": ActorRequiredError,
+    "ZC007": HistoryIncompleteError,
+    "ZC008": RevertConflictError,
     "22004": MissingFieldError,
     "22003": WrongFieldError,  # a number out of range
     "22007": WrongFieldError,  # what is no time
@@ -103,6 +118,7 @@ ERRORS: dict[str, type[ChronicleError]] = {
     "42809": NotTrackableError,
     "42501": NotAllowedError,
     "P0002": NotFoundError,
+    "02000": NotFoundError,  # a transaction of which nothing was recorded
 }
 """The exception for each SQLSTATE that a caller may want to branch on; all else passes through."""
 

@@ -7,6 +7,8 @@ from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 from typing import Any, Literal, TypeAlias, TypedDict
 from uuid import UUID
 
+from psycopg import sql
+
 ActorType: TypeAlias = Literal[
     "user", "employee", "customer", "admin", "service", "ai", "system", "anonymous"
 ]
@@ -16,10 +18,17 @@ EventStatus: TypeAlias = Literal["success", "failure"]
 EventOrigin: TypeAlias = Literal["logged", "captured", "snapshot", "imported"]
 ContextState: TypeAlias = Literal["asserted", "verified", "absent", "malformed"]
 RowAction: TypeAlias = Literal["INSERT", "UPDATE", "DELETE", "TRUNCATE"]
+RecordAction: TypeAlias = Literal["INSERT", "UPDATE", "DELETE", "TRUNCATE", "SNAPSHOT"]
+CaptureMode: TypeAlias = Literal["changes", "full"]
+TruncateMode: TypeAlias = Literal["rows", "event", "refuse"]
 TrackingState: TypeAlias = Literal["tracked", "drifted", "partial", "broken", "ended"]
 
 Id: TypeAlias = object
 """Whatever names a thing: text, an integer, a UUID. What is recorded is its ``str``."""
+
+Table: TypeAlias = str | sql.Identifier
+"""A table as in SQL, ``orders`` or ``shop.orders``, with quotes where the name needs them; or its
+name as it is: ``sql.Identifier("shop", "We ird")``."""
 
 IpAddress: TypeAlias = IPv4Address | IPv6Address | IPv4Interface | IPv6Interface
 
@@ -107,7 +116,7 @@ class EventFilters(TypedDict, total=False):
     action_type: ActionType | None
     resource_type: str | None
     resource_id: Id
-    table: str | None
+    table: Table | None
     severity: SeverityLevel | None
     status: EventStatus | None
     error_code: str | None
@@ -125,7 +134,7 @@ class EventFilters(TypedDict, total=False):
 class RowChangeFilters(TypedDict, total=False):
     """Which row changes are wanted; the names mean what they mean in ``EventFilters``."""
 
-    table: str | None
+    table: Table | None
     record_id: Id
     action: RowAction | None
     organization_id: Id
@@ -253,6 +262,70 @@ class TrackedTable:
     tracked_until: datetime | None
     state: TrackingState
     problem: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshedTable:
+    """A row of ``chronicle.refresh_tracking``: a tracked table, and what was done about it."""
+
+    table_name: str
+    outcome: str
+    """refreshed, unchanged, or skipped with the reason."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordChange:
+    """A row of ``chronicle.record_history``: a change of a record.
+
+    ``old_values`` and ``new_values`` are whole rows in the columns of that time, whatever the event
+    itself holds.
+    """
+
+    event_id: UUID
+    seq: int
+    occurred_at: datetime
+    transaction_id: int
+    epoch: int
+    origin: EventOrigin
+    action: RecordAction
+    record_id: str | None
+    """The key at that time; not the one asked for where the key was changed."""
+    old_values: dict[str, Any] | None
+    new_values: dict[str, Any] | None
+    changed_columns: list[str] | None
+    is_complete: bool
+    """Whether every column could be known."""
+    organization_id: str | None
+    actor_type: ActorType
+    actor_id: str | None
+    db_user: str
+    context_state: ContextState
+    request_id: str | None
+    reason: str | None
+    parent_event_id: UUID | None
+    payload_error: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotProgress:
+    """How far ``chronicle.snapshot_table`` has come."""
+
+    rows_recorded: int
+    """By this call."""
+    rows_total: int
+    """By the snapshot so far."""
+    is_complete: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportProgress:
+    """How far ``chronicle.import_events`` has come."""
+
+    events_imported: int
+    """By this call."""
+    events_total: int
+    """Of this source so far."""
+    is_complete: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
