@@ -72,6 +72,7 @@ create type chronicle.event_context as (
     client_info jsonb,
     reason text,
     ai_operation_id uuid,
+    parent_event_id uuid,
     context_state text
 );
 
@@ -141,7 +142,8 @@ comment on function chronicle.resolve_context() is
 request.jwt.claims (sub, role), else the database role. context_state says which; it never raises.';
 
 revoke execute on function chronicle.resolve_context() from public;
-grant execute on function chronicle.resolve_context() to chronicle_writer, chronicle_app;
+grant execute on function chronicle.resolve_context()
+to chronicle_writer, chronicle_table_reader, chronicle_app;
 
 create or replace function chronicle.current_context()
 returns jsonb

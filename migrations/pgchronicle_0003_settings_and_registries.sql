@@ -29,6 +29,11 @@ create table chronicle.settings (
                         jsonb_typeof(value) = 'number'
                         and value between '1024' and '200000000'
                         and value::text ~ '^[0-9]+$'
+                when 'truncate_row_limit'
+                    then
+                        jsonb_typeof(value) = 'number'
+                        and value between '0' and '1000000000'
+                        and value::text ~ '^[0-9]+$'
             end,
             false
         )
@@ -47,7 +52,7 @@ comment on column chronicle.settings.description is
 
 revoke all on chronicle.settings from public;
 grant select on chronicle.settings
-to chronicle_writer, chronicle_reader, chronicle_app, chronicle_admin;
+to chronicle_writer, chronicle_table_reader, chronicle_reader, chronicle_app, chronicle_admin;
 
 -- What every call of log_audit_event has to know of the settings, as functions that return
 -- constants: chronicle.derive_logging_rules writes them anew when a setting changes. They
@@ -111,7 +116,8 @@ comment on function chronicle.masked_key() is
 nothing is masked.';
 
 revoke execute on function chronicle.masked_key() from public;
-grant execute on function chronicle.masked_key() to chronicle_writer;
+grant execute on function chronicle.masked_key()
+to chronicle_writer, chronicle_table_reader, chronicle_reader, chronicle_admin;
 
 create or replace function chronicle.payload_limit_bytes()
 returns integer
@@ -243,6 +249,11 @@ insert into chronicle.settings (name, value, description) values
 (
     'payload_limit_bytes', '16777216',
     'Greatest size of one logged event, all its fields together, in bytes.'
+),
+(
+    'truncate_row_limit', '100000',
+    'How many rows of one table a truncate records before they go; '
+    'of those beyond, only the number.'
 );
 
 create table chronicle.resource_types (

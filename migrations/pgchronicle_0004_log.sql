@@ -170,6 +170,9 @@ create index events_occurred_at_idx
 on chronicle.events (occurred_at) where organization_id is null;
 create index events_transaction_id_seq_idx
 on chronicle.events (transaction_id, seq);
+create index events_previous_key_idx
+on chronicle.events (table_id, (related_resources -> 0 ->> 'resource_id'))
+where table_id is not null and related_resources is not null;
 
 comment on table chronicle.events is
 'The log: one row an event, in the transaction of what it tells of. Append-only. Written by
@@ -599,6 +602,12 @@ from (
         'lean', 'transaction_id_seq_idx', 'btree (transaction_id, seq)',
         'The order of sealing and export; all events of a transaction'
     ),
+    (
+        'lean', 'previous_key_idx',
+        'btree (table_id, (related_resources -> 0 ->> ''resource_id'')) '
+        'where table_id is not null and related_resources is not null',
+        'The captured update that gave a record another key, by the key before'
+    ),
     ('closed', 'time', 'btree (occurred_at)', 'Everything by time'),
     ('closed', 'action', 'btree (action, occurred_at)', 'One action by time'),
     (
@@ -979,7 +988,7 @@ comment on function chronicle.changed_keys(jsonb, jsonb) is
 
 revoke execute on function chronicle.changed_keys(jsonb, jsonb) from public;
 grant execute on function chronicle.changed_keys(jsonb, jsonb)
-to chronicle_reader, chronicle_app;
+to chronicle_writer, chronicle_reader, chronicle_app;
 
 create or replace function chronicle.changes(_before jsonb, _after jsonb)
 returns jsonb

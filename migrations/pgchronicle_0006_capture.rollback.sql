@@ -11,28 +11,65 @@ end
 $guard$;
 
 drop view chronicle.tracked_tables;
+drop function chronicle.capture_gaps(regclass);
+drop function chronicle.refresh_tracking(regclass);
+drop function chronicle.present_options(integer);
 drop function chronicle.disable_tracking(regclass);
-drop function chronicle.enable_tracking(regclass, text, name, name[], name[]);
+drop function chronicle.enable_tracking(
+    regclass, text, name, name[], name[], chronicle.capture_mode, name[], chronicle.truncate_mode,
+    boolean
+);
 drop function chronicle.retire_tracked_table(integer);
-drop function chronicle.confirm_tracking(regclass, integer);
+drop function chronicle.confirm_truncate_capture(regclass, integer);
+drop function chronicle.confirm_row_capture(regclass, integer);
+drop function chronicle.close_capture_functions(regclass, integer);
+drop function chronicle.share_rows(regclass, boolean);
+drop function chronicle.place_capture_triggers(regclass, integer);
+drop function chronicle.create_truncate_function(regclass, integer);
 drop function chronicle.create_capture_functions(regclass, integer);
-drop function chronicle.register_tracked_table(regclass, text, name, name[], name[]);
+drop function chronicle.consented_options(regclass, integer);
+drop function chronicle.register_tracked_table(regclass, chronicle.table_registry);
+drop function chronicle.begin_tracking_period(
+    regclass, chronicle.table_registry, boolean
+);
+drop function chronicle.complete_tracking_options(regclass, chronicle.table_registry);
 drop function chronicle.check_owner_consents(regclass);
 drop function chronicle.check_owns_table(regclass);
 drop function chronicle.check_trackable(regclass);
 drop function chronicle.tracking_options(chronicle.table_registry);
+drop function chronicle.is_captured_whole(regclass);
+drop function chronicle.uncovered_partitions(regclass);
 drop function chronicle.has_capture_triggers(regclass);
+drop function chronicle.has_key(integer);
+drop function chronicle.known_table_id(regclass);
 drop function chronicle.tracked_table_id(regclass);
+drop function chronicle.primary_key_columns(regclass);
+drop function chronicle.truncate_function_body(regclass, chronicle.table_registry);
+drop function chronicle.refuse_truncate(oid);
+drop function chronicle.unguarded_partitions(oid);
 drop function chronicle.capture_function_body(regclass, chronicle.table_registry, text);
+drop function chronicle.record_table_event(
+    integer, chronicle.event_origin, chronicle.action_type, text, text, text, jsonb, jsonb, jsonb,
+    text
+);
+drop function chronicle.refuse_without_actor(oid);
 drop function chronicle.rendering_block(regclass, chronicle.table_registry, text);
 drop function chronicle.update_statements(regclass, chronicle.table_registry);
 drop function chronicle.key_statements(text, regclass, chronicle.table_registry);
-drop function chronicle.key_expression(text, name[]);
+drop function chronicle.key_expression(text, regclass, name[]);
 drop function chronicle.object_expression(name[], text[]);
 drop function chronicle.capture_settings(regclass);
 drop function chronicle.capture_columns(regclass, name[]);
+drop function chronicle.drifted_key(jsonb, jsonb);
+drop function chronicle.drifted_image(jsonb, text);
+drop function chronicle.planned_columns(integer, regclass);
+drop function chronicle.present_columns(integer, oid);
+drop function chronicle.renamed_columns(integer);
+drop table chronicle.tracking_periods;
 drop function chronicle.planned_shape(integer, regclass);
 drop function chronicle.has_shape(integer);
 drop view chronicle.table_names;
 drop function chronicle.table_shape(regclass);
 drop table chronicle.table_registry;
+drop type chronicle.truncate_mode;
+drop type chronicle.capture_mode;

@@ -3,7 +3,18 @@
 
 set local role chronicle_owner;
 
-grant create on schema chronicle to chronicle_writer;
+grant create on schema chronicle to chronicle_writer, chronicle_table_reader;
+
+create type chronicle.capture_mode as enum ('changes', 'full');
+
+comment on type chronicle.capture_mode is
+'What the event of an update holds: the columns that changed, or both whole rows.';
+
+create type chronicle.truncate_mode as enum ('rows', 'event', 'refuse');
+
+comment on type chronicle.truncate_mode is
+'What a truncate of a tracked table leaves: an event for every row, one event, or nothing, since it
+is refused.';
 
 -- A table is known by its id here, which its capture function carries in its name. An oid would not
 -- survive dump and restore, and a name not a rename.
@@ -17,6 +28,9 @@ create table chronicle.table_registry (
     masked_columns name[] not null,
     captured_columns name[] not null,
     key_columns name[] not null,
+    capture chronicle.capture_mode not null,
+    truncate chronicle.truncate_mode not null,
+    requires_actor boolean not null,
     shape text[] not null,
     tracked_since timestamptz not null default clock_timestamp(),
     tracked_until timestamptz,
@@ -46,7 +60,14 @@ comment on column chronicle.table_registry.masked_columns is
 comment on column chronicle.table_registry.captured_columns is
 'Columns that the capture function knows.';
 comment on column chronicle.table_registry.key_columns is
-'The primary key, in its order; empty: the table has none, and resource_id is null.';
+'The primary key, in its order, or what stands for it; empty: there is none, and resource_id is
+null.';
+comment on column chronicle.table_registry.capture is
+'Whether the event of an update holds what changed or both whole rows.';
+comment on column chronicle.table_registry.truncate is
+'Whether a truncate is recorded row by row, as one event, or refused.';
+comment on column chronicle.table_registry.requires_actor is
+'Whether a change is refused when the context names no actor.';
 comment on column chronicle.table_registry.shape is
 'Every column with its type, in order, as the capture functions know them.';
 comment on column chronicle.table_registry.tracked_since is
@@ -55,7 +76,8 @@ comment on column chronicle.table_registry.tracked_until is
 'When tracking ended; null while it goes on.';
 
 revoke all on chronicle.table_registry from public;
-grant select on chronicle.table_registry to chronicle_writer, chronicle_reader, chronicle_admin;
+grant select on chronicle.table_registry
+to chronicle_writer, chronicle_table_reader, chronicle_reader, chronicle_admin;
 
 create or replace function chronicle.table_shape(_table regclass)
 returns text[]
@@ -75,7 +97,7 @@ comment on function chronicle.table_shape(regclass) is
 
 revoke execute on function chronicle.table_shape(regclass) from public;
 grant execute on function chronicle.table_shape(regclass)
-to chronicle_writer, chronicle_reader, chronicle_admin;
+to chronicle_writer, chronicle_table_reader, chronicle_reader, chronicle_admin;
 
 -- Names are those of today, found through the triggers; the registry's serve where the table is
 -- gone.
@@ -98,7 +120,9 @@ left join (
             from pg_catalog.pg_namespace as s
             where s.nspname = 'chronicle_capture'
         )
+        -- Not the copies on partitions, nor the triggers for truncate, which partitions have too.
         and g.tgparentid = 0
+        and p.proname like 'capture\_%\_insert'
     group by 1
 ) as t on t.table_id = r.table_id
 left join pg_catalog.pg_class as c on c.oid = t.tgrelid
@@ -116,7 +140,8 @@ comment on column chronicle.table_names.table_name is
 'Name of the table.';
 
 revoke all on chronicle.table_names from public;
-grant select on chronicle.table_names to chronicle_writer, chronicle_reader, chronicle_admin;
+grant select on chronicle.table_names
+to chronicle_writer, chronicle_table_reader, chronicle_reader, chronicle_admin;
 
 create or replace function chronicle.has_shape(_table_id integer)
 returns boolean
@@ -136,7 +161,7 @@ made.';
 
 revoke execute on function chronicle.has_shape(integer) from public;
 grant execute on function chronicle.has_shape(integer)
-to chronicle_writer, chronicle_reader, chronicle_admin;
+to chronicle_writer, chronicle_table_reader, chronicle_reader, chronicle_admin;
 
 -- Labelled immutable, which it is not, so that a capture function asks once: its plan is made at
 -- the first row of a session, and the answer is folded into it as a constant. _table is a constant
@@ -161,7 +186,272 @@ comment on function chronicle.planned_shape(integer, regclass) is
 tracked table.';
 
 revoke execute on function chronicle.planned_shape(integer, regclass) from public;
-grant execute on function chronicle.planned_shape(integer, regclass) to chronicle_writer;
+grant execute on function chronicle.planned_shape(integer, regclass)
+to chronicle_writer, chronicle_table_reader;
+
+-- Names of columns change, and tracking may pause. To read an old event right, one has to know what
+-- its columns were called then, which of today's they are, and whether changes were missed since.
+create table chronicle.tracking_periods (
+    table_id integer not null,
+    from_seq bigint not null,
+    until_seq bigint,
+    began_at timestamptz not null default clock_timestamp(),
+    ended_at timestamptz,
+    is_continuation boolean not null,
+    relation oid not null,
+    key_columns name[] not null,
+    column_names name[] not null,
+    column_types text[] not null,
+    column_numbers smallint[] not null,
+    column_ids integer[] not null,
+    constraint tracking_periods_pkey primary key (table_id, from_seq)
+);
+
+comment on table chronicle.tracking_periods is
+'What the columns of each tracked table were, and when. A period begins when tracking does or when
+it takes up another shape of the table.';
+comment on column chronicle.tracking_periods.table_id is
+'As in chronicle.table_registry.';
+comment on column chronicle.tracking_periods.from_seq is
+'The table''s events from here on belong to the period; chronicle.events.seq.';
+comment on column chronicle.tracking_periods.until_seq is
+'Where tracking was ended; null when the next period, or the present, follows at once.';
+comment on column chronicle.tracking_periods.began_at is
+'When it began.';
+comment on column chronicle.tracking_periods.ended_at is
+'When tracking was ended; null as until_seq.';
+comment on column chronicle.tracking_periods.is_continuation is
+'Whether no change between the period before and this one was missed.';
+comment on column chronicle.tracking_periods.relation is
+'Oid of the table then: a hint, whether column_numbers can be compared.';
+comment on column chronicle.tracking_periods.key_columns is
+'What resource_id was made of.';
+comment on column chronicle.tracking_periods.column_names is
+'The columns, in their order.';
+comment on column chronicle.tracking_periods.column_types is
+'Their types.';
+comment on column chronicle.tracking_periods.column_numbers is
+'Their attribute numbers.';
+comment on column chronicle.tracking_periods.column_ids is
+'Numbers by which a column is known through every change of its name.';
+
+revoke all on chronicle.tracking_periods from public;
+grant select on chronicle.tracking_periods
+to chronicle_writer, chronicle_table_reader, chronicle_reader, chronicle_admin;
+
+create or replace function chronicle.renamed_columns(_table_id integer)
+returns table (column_name name, present_name name)
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select
+        c.column_name,
+        a.attname
+    from (
+        select p.*
+        from chronicle.tracking_periods as p
+        where p.table_id = _table_id
+        order by p.from_seq desc
+        limit 1
+    ) as p
+    inner join chronicle.table_names as n
+        on n.table_id = p.table_id and n.relation = p.relation
+    cross join lateral unnest(p.column_names, p.column_numbers) as c (column_name, column_number)
+    inner join pg_catalog.pg_attribute as a
+        on a.attrelid = p.relation and a.attnum = c.column_number and not a.attisdropped
+    where a.attname <> c.column_name
+$$;
+
+comment on function chronicle.renamed_columns(integer) is
+'Private. The columns of a tracked table that have been renamed since tracking last took up its
+shape. None in a restored database, whose tables have other oids.';
+
+revoke execute on function chronicle.renamed_columns(integer) from public;
+grant execute on function chronicle.renamed_columns(integer)
+to chronicle_writer, chronicle_table_reader, chronicle_reader, chronicle_admin;
+
+-- What a capture function needs to know of a table that has changed since the function was made:
+-- what its columns are called now, and which of them may be shown. A column that is masked or
+-- excluded and has lost its name could be any of those that are new, so all of these are masked
+-- then; and so is a new one whose name asks for it.
+create or replace function chronicle.present_columns(_table_id integer, _relation oid)
+returns jsonb
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select jsonb_build_object(
+        'names', c.names,
+        'excluded', c.excluded,
+        'masked', c.masked,
+        'key', array(
+            select coalesce(n.present_name, k.name)
+            from unnest(r.key_columns) with ordinality as k (name, place)
+            left join chronicle.renamed_columns(_table_id) as n on n.column_name = k.name
+            order by k.place
+        ),
+        'key_names', r.key_columns,
+        'organization', coalesce(
+            (
+                select n.present_name
+                from chronicle.renamed_columns(_table_id) as n
+                where n.column_name = r.organization_column
+            ),
+            r.organization_column
+        )
+    )
+    from chronicle.table_registry as r
+    cross join lateral (
+        select
+            coalesce(array_agg(a.attname order by a.attnum), '{}') as names,
+            coalesce(
+                array_agg(a.attname) filter (
+                    where a.attname = any(r.excluded_columns) or a.attgenerated = 'v'
+                ),
+                '{}'
+            ) as excluded,
+            coalesce(
+                array_agg(a.attname) filter (
+                    where a.attname = any(r.masked_columns)
+                        or a.attname <> all(r.captured_columns || r.excluded_columns)
+                        and (
+                            a.attname ~* ('^' || chronicle.masked_key() || '$')
+                            or exists (
+                                select
+                                from unnest(r.masked_columns || r.excluded_columns) as h (name)
+                                where not exists (
+                                    select
+                                    from pg_catalog.pg_attribute as s
+                                    where s.attrelid = _relation
+                                        and s.attname = h.name
+                                        and not s.attisdropped
+                                )
+                            )
+                        )
+                ),
+                '{}'
+            ) as masked
+        from pg_catalog.pg_attribute as a
+        where a.attrelid = _relation and a.attnum > 0 and not a.attisdropped
+    ) as c
+    where r.table_id = _table_id
+$$;
+
+comment on function chronicle.present_columns(integer, oid) is
+'Private. The columns of a tracked table, or of one of its partitions, as they are now: names in
+their order; those excluded and masked; those of the key and of the organization, by their names of
+now; and key_names, what the key''s columns were called when tracking was last enabled.';
+
+revoke execute on function chronicle.present_columns(integer, oid) from public;
+grant execute on function chronicle.present_columns(integer, oid)
+to chronicle_writer, chronicle_table_reader;
+
+-- Labelled immutable for the reason given at chronicle.planned_shape, and discarded when that is.
+create or replace function chronicle.planned_columns(_table_id integer, _table regclass)
+returns jsonb
+language sql
+immutable
+set search_path = pg_catalog, pg_temp
+as $$
+    select chronicle.present_columns(n.table_id, _table)
+    from chronicle.table_names as n
+    inner join pg_catalog.pg_class as c on c.oid = n.relation
+    -- A partition may order its columns otherwise.
+    where n.table_id = _table_id and n.relation = _table and c.relkind = 'r'
+$$;
+
+comment on function chronicle.planned_columns(integer, regclass) is
+'Private. As chronicle.present_columns, for the plan of a capture function; null when _table is not
+the tracked table, or is partitioned.';
+
+revoke execute on function chronicle.planned_columns(integer, regclass) from public;
+grant execute on function chronicle.planned_columns(integer, regclass)
+to chronicle_writer, chronicle_table_reader;
+
+-- The text form of a row is taken apart, since it is what the server makes of any row without
+-- running a cast of its types. Every value is a string then; in a column of JSON that is what a
+-- string stands for anyway.
+create or replace function chronicle.drifted_image(_columns jsonb, _row text)
+returns jsonb
+language sql
+immutable
+set search_path = pg_catalog, pg_temp
+as $$
+    select case when _row is not null and _row <> '' then
+        coalesce(
+            (
+                select jsonb_object_agg(
+                    f.name,
+                    case
+                        when f.value is not null and (_columns -> 'masked') @> to_jsonb(f.name)
+                            then '[masked]'
+                        else f.value
+                    end
+                )
+                from (
+                    select
+                        _columns -> 'names' ->> (m.place::integer - 1) as name,
+                        case
+                            when m.field[1] is not null
+                                then replace(replace(m.field[1], '""', '"'), '\\', '\')
+                            else nullif(m.field[2], '')
+                        end as value
+                    from regexp_matches(
+                        ',' || substr(_row, 2, length(_row) - 2),
+                        ',(?:"((?:[^"\\]|""|\\\\)*)"|([^,"]*))',
+                        'g'
+                    ) with ordinality as m (field, place)
+                ) as f
+                where f.name is not null and not (_columns -> 'excluded') @> to_jsonb(f.name)
+            ),
+            '{}'
+        )
+    end
+$$;
+
+comment on function chronicle.drifted_image(jsonb, text) is
+'Private. The image of a row of a table that has changed since it was tracked; every value is a
+string. _columns: as chronicle.present_columns gives them. _row: the row''s text form.';
+
+revoke execute on function chronicle.drifted_image(jsonb, text) from public;
+grant execute on function chronicle.drifted_image(jsonb, text)
+to chronicle_writer, chronicle_table_reader;
+
+create or replace function chronicle.drifted_key(_columns jsonb, _image jsonb)
+returns text
+language sql
+immutable
+set search_path = pg_catalog, pg_temp
+as $$
+    select case
+        when octet_length(k.value) > 1000
+            then 'sha256:' || encode(sha256(convert_to(k.value, 'UTF8')), 'hex')
+        else k.value
+    end
+    from (
+        select case
+            when jsonb_array_length(_columns -> 'key') = 1
+                then _image ->> (_columns -> 'key' ->> 0)
+            -- Under the names that the record has been known by until now.
+            else (
+                select jsonb_object_agg(
+                    _columns -> 'key_names' ->> (n.place::integer - 1), _image ->> n.name
+                )::text
+                from jsonb_array_elements_text(_columns -> 'key') with ordinality as n (name, place)
+                having count(*) > 0
+            )
+        end as value
+    ) as k
+$$;
+
+comment on function chronicle.drifted_key(jsonb, jsonb) is
+'Private. The resource_id of a row as chronicle.drifted_image gives it; null for a table without a
+key. _columns: as chronicle.present_columns gives them.';
+
+revoke execute on function chronicle.drifted_key(jsonb, jsonb) from public;
+grant execute on function chronicle.drifted_key(jsonb, jsonb)
+to chronicle_writer, chronicle_table_reader;
 
 -- How each column is compared and rendered, decided once, when the capture functions are made.
 --
@@ -173,7 +463,12 @@ grant execute on function chronicle.planned_shape(integer, regclass) to chronicl
 --
 -- Rendering: a type that a user can define may have a cast to json, and jsonb_build_object would
 -- run it with the writer's rights. Such values are rendered by the output function of their type,
--- and so are arrays that do not begin at 1, since JSON has no bounds.
+-- as a string, and so is what JSON has no form for: arrays that do not begin at 1, minus zero, and
+-- arrays of JSON, whose brackets could be either's.
+--
+-- In a column of JSON, a string in the image holds the text of the value. So JSON null is "null",
+-- and stays apart from the SQL null; a JSON string keeps its quotes; and json that jsonb would not
+-- give back to the letter (white space, double keys, escapes) is kept to the letter.
 create or replace function chronicle.capture_columns(_table regclass, _masked_columns name[])
 returns table (
     column_name name,
@@ -271,9 +566,30 @@ as $$
                 then 'case when %1$s.%2$I is distinct from null then ''[masked]'' end'
             when d.is_user_type
                 then 'case when %1$s.%2$I is distinct from null then format(''%%s'', %1$s.%2$I) end'
+            when d.is_array and d.base_type in ('json'::regtype, 'jsonb'::regtype)
+                then 'case when %1$s.%2$I is not null then format(''%%s'', %1$s.%2$I) end'
             when d.is_array
                 then 'case when position(''['' in replace(array_dims(%1$s.%2$I), ''[1:'', '''')) '
-                    '> 0 then to_jsonb(format(''%%s'', %1$s.%2$I)) else to_jsonb(%1$s.%2$I) end'
+                    '> 0'
+                    || case
+                        when d.base_type in ('float4'::regtype, 'float8'::regtype)
+                            then ' or format(''%%s'', %1$s.%2$I) ~ ''[{,]-0[,}]'''
+                        else ''
+                    end
+                    || ' then to_jsonb(format(''%%s'', %1$s.%2$I)) else to_jsonb(%1$s.%2$I) end'
+            when d.base_type in ('float4'::regtype, 'float8'::regtype)
+                then 'case when %1$s.%2$I = 0 and format(''%%s'', %1$s.%2$I) = ''-0'' '
+                    'then to_jsonb(''-0''::text) else to_jsonb(%1$s.%2$I) end'
+            when d.base_type = 'jsonb'::regtype
+                then 'case when jsonb_typeof(%1$s.%2$I) in (''string'', ''null'') '
+                    'then to_jsonb(format(''%%s'', %1$s.%2$I)) else %1$s.%2$I end'
+            when d.base_type = 'json'::regtype
+                then 'case when %1$s.%2$I is null then null '
+                    'when format(''%%s'', %1$s.%2$I) ~ ''^[[:space:]]*["n]|[\\]u'' '
+                    'or format(''%%s'', %1$s.%2$I) '
+                    '<> format(''%%s'', format(''%%s'', %1$s.%2$I)::jsonb) '
+                    'then to_jsonb(format(''%%s'', %1$s.%2$I)) '
+                    'else format(''%%s'', %1$s.%2$I)::jsonb end'
             else '%1$s.%2$I'
         end as template
     ) as v
@@ -288,7 +604,8 @@ is_user_type: the type is, or is made of, one that is not built in. base_type: w
 domains and arrays. _masked_columns: those of which no value is rendered.';
 
 revoke execute on function chronicle.capture_columns(regclass, name[]) from public;
-grant execute on function chronicle.capture_columns(regclass, name[]) to chronicle_writer;
+grant execute on function chronicle.capture_columns(regclass, name[])
+to chronicle_writer, chronicle_table_reader;
 
 -- A SET clause costs a third of a microsecond a call, so a function gets only those its columns
 -- need.
@@ -333,7 +650,8 @@ comment on function chronicle.capture_settings(regclass) is
 'Private. The SET clauses by which a table''s values are rendered alike in every session.';
 
 revoke execute on function chronicle.capture_settings(regclass) from public;
-grant execute on function chronicle.capture_settings(regclass) to chronicle_writer;
+grant execute on function chronicle.capture_settings(regclass)
+to chronicle_writer, chronicle_table_reader;
 
 -- A function takes a hundred arguments, so fifty keys go into one call.
 create or replace function chronicle.object_expression(_names name[], _values text[])
@@ -360,34 +678,48 @@ comment on function chronicle.object_expression(name[], text[]) is
 values.';
 
 revoke execute on function chronicle.object_expression(name[], text[]) from public;
-grant execute on function chronicle.object_expression(name[], text[]) to chronicle_writer;
+grant execute on function chronicle.object_expression(name[], text[])
+to chronicle_writer, chronicle_table_reader;
 
-create or replace function chronicle.key_expression(_row text, _key_columns name[])
+-- A primary key holds no null; columns that stand for one may.
+create or replace function chronicle.key_expression(
+    _row text, _table regclass, _key_columns name[]
+)
 returns text
 language sql
-immutable
+stable
 set search_path = pg_catalog, pg_temp
 as $$
     select case cardinality(_key_columns)
         when 0 then 'null'
-        when 1 then format('format(''%%s'', %s.%I)', _row, _key_columns[1])
-        else chronicle.object_expression(
-            _key_columns,
-            array(
-                select format('format(''%%s'', %s.%I)', _row, k.name)
-                from unnest(_key_columns) with ordinality as k (name, place)
-                order by k.place
-            )
-        ) || '::text'
+        when 1 then k.expressions[1]
+        else chronicle.object_expression(_key_columns, k.expressions) || '::text'
     end
+    from (
+        select array_agg(
+            format(
+                case
+                    when a.attnotnull then 'format(''%%s'', %1$s.%2$I)'
+                    else 'case when %1$s.%2$I is distinct from null '
+                        'then format(''%%s'', %1$s.%2$I) end'
+                end,
+                _row, k.name
+            )
+            order by k.place
+        ) as expressions
+        from unnest(_key_columns) with ordinality as k (name, place)
+        inner join pg_catalog.pg_attribute as a
+            on a.attrelid = _table and a.attname = k.name and not a.attisdropped
+    ) as k
 $$;
 
-comment on function chronicle.key_expression(text, name[]) is
+comment on function chronicle.key_expression(text, regclass, name[]) is
 'Private. The text of an expression that gives a row''s resource_id: the bare value of one key
 column, or a JSON object of several, each as text. _row: old or new.';
 
-revoke execute on function chronicle.key_expression(text, name[]) from public;
-grant execute on function chronicle.key_expression(text, name[]) to chronicle_writer;
+revoke execute on function chronicle.key_expression(text, regclass, name[]) from public;
+grant execute on function chronicle.key_expression(text, regclass, name[])
+to chronicle_writer, chronicle_table_reader;
 
 -- What is indexed has to fit into an index entry; what is longer is given by its digest, and the
 -- row itself has the value. Where the type bounds the text, nothing needs to be asked.
@@ -416,7 +748,7 @@ as $$
         select 1 as place, 'v_resource_id' as variable, k.value, k.is_short
         from (
             select
-                chronicle.key_expression(_row, _options.key_columns) as value,
+                chronicle.key_expression(_row, _table, _options.key_columns) as value,
                 bool_and(c.is_short) and cardinality(_options.key_columns) = 1 as is_short
             from chronicle.capture_columns(_table, '{}') as c
             where c.column_name = any(_options.key_columns)
@@ -438,7 +770,7 @@ _row: old or new. _options: the table''s row of the registry.';
 revoke execute on function chronicle.key_statements(text, regclass, chronicle.table_registry)
 from public;
 grant execute on function chronicle.key_statements(text, regclass, chronicle.table_registry)
-to chronicle_writer;
+to chronicle_writer, chronicle_table_reader;
 
 -- One "if" a column. Small columns stand in groups of eight whose images are compared first: most
 -- updates change few columns, and an expression that is not reached costs nothing, where every one
@@ -473,9 +805,15 @@ as $$
                 format(
                     E'            if %1$s then\n'
                     '                v_changed := array_append(v_changed, %2$L);\n'
-                    '                v_before := v_before || jsonb_build_object(%2$L, %3$s);\n'
-                    '                v_after := v_after || jsonb_build_object(%2$L, %4$s);\n'
-                    '            end if;\n',
+                    || case
+                        when _options.capture = 'full' then ''
+                        else
+                            E'                v_before := v_before '
+                            '|| jsonb_build_object(%2$L, %3$s);\n'
+                            '                v_after := v_after '
+                            '|| jsonb_build_object(%2$L, %4$s);\n'
+                    end
+                    || E'            end if;\n',
                     c.comparison, c.column_name, c.old_value, c.new_value
                 ),
                 '' order by c.place
@@ -523,10 +861,6 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_row constant text := case _operation when 'DELETE' then 'old' else 'new' end;
-    -- The text form of a row shows every column, so not where some are not to be recorded.
-    v_shows_rows constant boolean := cardinality(
-        _options.masked_columns || _options.excluded_columns
-    ) = 0;
     v_names name[];
     v_old_values text[];
     v_new_values text[];
@@ -555,21 +889,29 @@ begin
                 E'        v_before := %s;\n', chronicle.object_expression(v_names, v_old_values)
             )
         when 'UPDATE' then
-            E'        v_before := ''{}'';\n'
-            '        v_after := ''{}'';\n'
-            '        v_changed := ''{}'';\n'
+            case _options.capture
+                when 'changes' then E'        v_before := ''{}'';\n        v_after := ''{}'';\n'
+                else ''
+            end
+            || E'        v_changed := ''{}'';\n'
             || coalesce(chronicle.update_statements(_table, _options), '')
             -- Only columns that are not recorded have changed.
             || E'        if v_changed = ''{}'' then\n            return null;\n        end if;\n'
-            || case when cardinality(_options.key_columns) = 0 then '' else format(
-                E'        if v_resource_id <> %1$s then\n'
-                '            v_related := jsonb_build_array(jsonb_build_object(\n'
-                '                ''relation'', ''previous_key'', ''resource_type'', %2$L,\n'
-                '                ''resource_id'', %1$s\n'
-                '            ));\n'
-                '        end if;\n',
-                chronicle.key_expression('old', _options.key_columns), _options.resource_type
-            ) end
+            || case _options.capture
+                when 'full' then format(
+                    E'        v_before := %s;\n        v_after := %s;\n',
+                    chronicle.object_expression(v_names, v_old_values),
+                    chronicle.object_expression(v_names, v_new_values)
+                )
+                else ''
+            end
+            || case
+                when cardinality(_options.key_columns) = 0 then ''
+                else format(
+                    E'        v_previous_id := %s;\n',
+                    chronicle.key_expression('old', _table, _options.key_columns)
+                )
+            end
     end;
 
     -- Where the plan can not know: a row is equal to one of the columns known here, unless a column
@@ -610,10 +952,12 @@ begin
 %3$s    exception
         when undefined_column or undefined_function or undefined_object or datatype_mismatch then
             v_error := sqlstate || ': the table has changed since it was tracked: ' || sqlerrm;
-            v_changed := null;
             begin
-                v_before := %4$s;
-                v_after := %5$s;
+                v_columns := coalesce(
+                    chronicle.planned_columns(%4$s, %5$L), chronicle.present_columns(%4$s, tg_relid)
+                );
+%6$s                v_resource_id := chronicle.drifted_key(v_columns, %7$s);
+                v_organization_id := nullif(%7$s ->> (v_columns ->> 'organization'), '');
             exception
                 when data_exception or program_limit_exceeded or out_of_memory or internal_error
                 then
@@ -624,27 +968,53 @@ begin
             v_error := sqlstate || ': ' || sqlerrm;
             v_before := null;
             v_after := null;
-%6$s    end;
-$block$,
+%9$s    end;
+%8$s$block$,
         v_misfit, -- 1
         chronicle.key_statements(v_row, _table, _options),
         v_rendering, -- 3
+        _options.table_id,
+        _table::oid, -- 5
+        concat(
+            case when _operation <> 'INSERT' then
+                E'                v_before := '
+                'chronicle.drifted_image(v_columns, format(''%s'', old));\n'
+            end,
+            case when _operation <> 'DELETE' then
+                E'                v_after := '
+                'chronicle.drifted_image(v_columns, format(''%s'', new));\n'
+            end,
+            case when _operation = 'UPDATE' then
+                E'                v_changed := chronicle.changed_keys(v_before, v_after);\n'
+                || case
+                    when cardinality(_options.excluded_columns) = 0 then ''
+                    else E'                if v_changed = ''{}'' then\n'
+                        '                    return null;\n                end if;\n'
+                end
+                || E'                v_previous_id := '
+                'chronicle.drifted_key(v_columns, v_before);\n'
+            end
+        ),
+        case _operation when 'DELETE' then 'v_before' else 'v_after' end, -- 7
         case
-            when v_shows_rows and _operation <> 'INSERT'
-                then 'jsonb_build_object(''row'', format(''%s'', old))'
-            else 'null'
+            when _operation <> 'UPDATE' or cardinality(_options.key_columns) = 0 then ''
+            else format(
+                $related$
+    if v_resource_id <> v_previous_id then
+        v_related := jsonb_build_array(jsonb_build_object(
+            'relation', 'previous_key', 'resource_type', %L, 'resource_id', v_previous_id
+        ));
+    end if;
+$related$,
+                _options.resource_type
+            )
         end,
-        case
-            when v_shows_rows and _operation <> 'DELETE'
-                then 'jsonb_build_object(''row'', format(''%s'', new))'
-            else 'null'
-        end, -- 5
         case
             when _operation = 'UPDATE' then format(
                 E'            v_changed := array_remove(array[%s]::text[], null);\n', v_changed
             )
             else ''
-        end
+        end -- 9
     );
 end
 $$;
@@ -656,7 +1026,111 @@ registry. _operation: INSERT, UPDATE or DELETE.';
 revoke execute on function chronicle.rendering_block(regclass, chronicle.table_registry, text)
 from public;
 grant execute on function chronicle.rendering_block(regclass, chronicle.table_registry, text)
-to chronicle_writer;
+to chronicle_writer, chronicle_table_reader;
+
+create or replace function chronicle.refuse_without_actor(_relation oid)
+returns void
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    raise exception 'a change of % needs an actor', _relation::regclass
+        using errcode = 'ZC006',
+            detail = 'The table is tracked so that every change says who made it, '
+                'and the context names nobody.',
+            hint = 'In the same transaction, before the change: select chronicle.set_context('
+                '_actor_type => ''user'', _actor_id => ''...'').';
+end
+$$;
+
+comment on function chronicle.refuse_without_actor(oid) is
+'Private. Raises ZC006: the table is tracked with _require_actor, and nobody is named.';
+
+revoke execute on function chronicle.refuse_without_actor(oid) from public;
+grant execute on function chronicle.refuse_without_actor(oid)
+to chronicle_writer, chronicle_table_reader;
+
+-- Runs as the writer, for the functions that have read rows as somebody else and may not write to
+-- the log: of a truncate, of a snapshot. The changes of single rows do not come through here.
+create or replace function chronicle.record_table_event(
+    _table_id integer,
+    _origin chronicle.event_origin,
+    _action_type chronicle.action_type,
+    _verb text,
+    _resource_id text,
+    _organization_id text,
+    _details_before jsonb,
+    _details_after jsonb,
+    _action_meta jsonb,
+    _payload_error text
+)
+returns void
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set row_security = on
+as $$
+declare
+    v_options chronicle.table_registry;
+    v_context constant chronicle.event_context := chronicle.resolve_context();
+    v_now constant timestamptz := clock_timestamp();
+begin
+    select r.* into strict v_options
+    from chronicle.table_registry as r
+    where r.table_id = _table_id;
+    insert into chronicle.events (
+        occurred_at, recorded_at, organization_id,
+        actor_type,
+        actor_id,
+        actor_role, impersonator_id,
+        is_ai_action,
+        context_state, origin, action_type, action, action_meta, reason, resource_type,
+        resource_id, table_id, details_before, details_after, payload_error, ai_operation_id,
+        session_id, request_id, trace_id, operation_id,
+        parent_event_id, ip_address, user_agent, client_info
+    ) values (
+        v_now, v_now, coalesce(_organization_id, v_context.organization_id),
+        coalesce(
+            v_context.actor_type,
+            case when v_context.actor_id is null then 'system' else 'user' end::chronicle.actor_type
+        ),
+        case
+            when v_context.actor_type is null then coalesce(v_context.actor_id, session_user)
+            else v_context.actor_id
+        end,
+        v_context.actor_role, v_context.impersonator_id,
+        coalesce(v_context.actor_type = 'ai', false) or v_context.ai_operation_id is not null,
+        v_context.context_state, _origin, _action_type, v_options.resource_type || '.' || _verb,
+        _action_meta, v_context.reason, v_options.resource_type,
+        _resource_id, _table_id, _details_before, _details_after, _payload_error,
+        v_context.ai_operation_id,
+        v_context.session_id, v_context.request_id, v_context.trace_id, v_context.operation_id,
+        v_context.parent_event_id, v_context.ip_address, v_context.user_agent, v_context.client_info
+    );
+end
+$$;
+
+comment on function chronicle.record_table_event(
+    integer, chronicle.event_origin, chronicle.action_type, text, text, text, jsonb, jsonb, jsonb,
+    text
+) is
+'Private. Records what was found of a tracked table as an event with the present context.
+_verb: what follows the resource type in the action.';
+
+revoke execute on function chronicle.record_table_event(
+    integer, chronicle.event_origin, chronicle.action_type, text, text, text, jsonb, jsonb, jsonb,
+    text
+) from public;
+grant execute on function chronicle.record_table_event(
+    integer, chronicle.event_origin, chronicle.action_type, text, text, text, jsonb, jsonb, jsonb,
+    text
+) to chronicle_table_reader;
+alter function chronicle.record_table_event(
+    integer, chronicle.event_origin, chronicle.action_type, text, text, text, jsonb, jsonb, jsonb,
+    text
+) owner to chronicle_writer;
 
 -- Writes a function that captures one kind of change of one table: static SQL, its columns and key
 -- compiled in, so that a row costs no look-up in a catalog and no dynamic statement.
@@ -676,8 +1150,6 @@ declare
     v_action_type constant text := case _operation
         when 'INSERT' then 'create' when 'UPDATE' then 'update' else 'delete'
     end;
-    v_action constant text := _options.resource_type || '.'
-        || case _operation when 'TRUNCATE' then 'truncate' else v_action_type end;
 begin
     return format(
         $body$
@@ -686,7 +1158,9 @@ declare
     v_after jsonb;
     v_changed text[];
     v_related jsonb;
+    v_columns jsonb;
     v_resource_id text;
+    v_previous_id text;
     v_organization_id text;
     v_error text;
     v_random bytea;
@@ -721,7 +1195,7 @@ begin
     if concat(
         current_setting('chronicle.context', true), current_setting('request.jwt.claims', true)
     ) = '' then
-        insert into chronicle.events (
+%6$s        insert into chronicle.events (
             event_id, seq, transaction_id, occurred_at, recorded_at, payload_salt, organization_id,
             actor_type, actor_id, context_state, origin, action_type, action, resource_type,
             resource_id, related_resources, table_id, details_before, details_after,
@@ -736,7 +1210,7 @@ begin
     end if;
 
     v_context := chronicle.resolve_context();
-    insert into chronicle.events (
+%7$s    insert into chronicle.events (
         event_id, seq, transaction_id, occurred_at, recorded_at, payload_salt, organization_id,
         actor_type,
         actor_id,
@@ -745,7 +1219,7 @@ begin
         context_state, origin, action_type, action, reason, resource_type, resource_id,
         related_resources, table_id, details_before, details_after, changed_columns, payload_error,
         ai_operation_id, session_id, request_id, trace_id,
-        operation_id, ip_address, user_agent, client_info
+        operation_id, parent_event_id, ip_address, user_agent, client_info
     ) values (
         v_event_id, v_seq, v_transaction_id, v_now, v_now, v_payload_salt,
         coalesce(v_organization_id, v_context.organization_id),
@@ -762,31 +1236,236 @@ begin
         v_context.context_state, 'captured', %2$L, %3$L, v_context.reason, %4$L, v_resource_id,
         v_related, %5$s, v_before, v_after, v_changed, v_error,
         v_context.ai_operation_id, v_context.session_id, v_context.request_id, v_context.trace_id,
-        v_context.operation_id, v_context.ip_address, v_context.user_agent, v_context.client_info
+        v_context.operation_id, v_context.parent_event_id, v_context.ip_address,
+        v_context.user_agent, v_context.client_info
     );
     return null;
 end
 $body$,
-        case
-            when _operation = 'TRUNCATE' then ''
-            else chronicle.rendering_block(_table, _options, _operation)
-        end, -- 1
+        chronicle.rendering_block(_table, _options, _operation), -- 1
         v_action_type,
-        v_action, -- 3
+        _options.resource_type || '.' || v_action_type, -- 3
         _options.resource_type,
-        _options.table_id -- 5
+        _options.table_id, -- 5
+        case
+            when _options.requires_actor
+                then E'        perform chronicle.refuse_without_actor(tg_relid);\n'
+            else ''
+        end,
+        case
+            when _options.requires_actor then
+                E'    if v_context.context_state not in (''asserted'', ''verified'')\n'
+                '        or v_context.actor_id is null\n'
+                '    then\n'
+                '        perform chronicle.refuse_without_actor(tg_relid);\n'
+                '    end if;\n'
+            else ''
+        end -- 7
     );
 end
 $$;
 
 comment on function chronicle.capture_function_body(regclass, chronicle.table_registry, text) is
 'Private. The text of a trigger function that captures changes of a table. _options: its row of the
-registry. _operation: INSERT, UPDATE, DELETE or TRUNCATE.';
+registry. _operation: INSERT, UPDATE or DELETE.';
 
 revoke execute on function chronicle.capture_function_body(regclass, chronicle.table_registry, text)
 from public;
 grant execute on function chronicle.capture_function_body(regclass, chronicle.table_registry, text)
 to chronicle_writer;
+
+create or replace function chronicle.unguarded_partitions(_table oid)
+returns oid[]
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select coalesce(array_agg(l.relid::oid order by l.relid::oid), '{}')
+    from pg_partition_tree(_table) as l
+    where l.isleaf
+        and l.relid <> _table
+        and not exists (
+            select
+            from pg_partition_ancestors(l.relid) as a (relid)
+            inner join pg_partition_tree(_table) as p on p.relid = a.relid
+            inner join pg_catalog.pg_trigger as t on t.tgrelid = a.relid
+            where a.relid <> _table and t.tgname = '!chronicle_truncate' and t.tgenabled = 'A'
+        )
+$$;
+
+comment on function chronicle.unguarded_partitions(oid) is
+'Private. The partitions, at the lowest level, whose truncate neither they nor a partition above
+them, below _table, would record.';
+
+revoke execute on function chronicle.unguarded_partitions(oid) from public;
+grant execute on function chronicle.unguarded_partitions(oid) to chronicle_table_reader;
+
+create or replace function chronicle.refuse_truncate(_relation oid)
+returns void
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    raise exception 'truncate of % is refused', _relation::regclass
+        using errcode = 'object_not_in_prerequisite_state',
+            detail = 'The table is tracked with _truncate => ''refuse''.',
+            hint = format('Record every row: delete from %s.', _relation::regclass);
+end
+$$;
+
+comment on function chronicle.refuse_truncate(oid) is
+'Private. Raises 55000: the table is tracked with _truncate => ''refuse''.';
+
+revoke execute on function chronicle.refuse_truncate(oid) from public;
+grant execute on function chronicle.refuse_truncate(oid) to chronicle_table_reader;
+
+-- Fires before the truncate, since afterwards there is nothing to read. Every partition has the
+-- trigger as well: a truncate of the parent fires it on each, and each records its own rows. So on
+-- the parent only the rows of those partitions are left to be read that were made since.
+--
+-- Row-level security is off: where it would hide rows from the role that reads, the function says
+-- so instead of asking the table's policies, whose functions would run with the rights of that
+-- role.
+create or replace function chronicle.truncate_function_body(
+    _table regclass, _options chronicle.table_registry
+)
+returns text
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select format(
+        $body$
+declare
+    v_context constant chronicle.event_context := chronicle.resolve_context();
+    v_relation record;
+    v_query text;
+    v_limit bigint := 0;
+    v_rows bigint := 0;
+    v_recorded bigint := 0;
+    v_obstacle text;
+    v_before jsonb;
+    v_after jsonb;
+    v_changed text[];
+    v_columns jsonb;
+    v_resource_id text;
+    v_organization_id text;
+    v_error text;
+begin
+    if current_setting('session_replication_role') = 'replica'
+        and exists (select from pg_catalog.pg_stat_subscription as s where s.pid = pg_backend_pid())
+    then
+        return null;
+    end if;
+    -- A partition that was detached is a table of its own, and has lost its other triggers.
+    if not exists (
+        select from pg_catalog.pg_trigger as t
+        where t.tgrelid = tg_relid and t.tgname = '!chronicle_insert'
+    ) then
+        return null;
+    end if;
+%1$s    select c.oid::regclass as name, c.relkind, c.relispartition into strict v_relation
+    from pg_catalog.pg_class as c
+    where c.oid = tg_relid;
+    if '%2$s' = 'rows' then
+        v_obstacle := case
+            when not has_table_privilege(tg_relid, 'SELECT')
+                then 'chronicle_table_reader may not read the table'
+            when row_security_active(tg_relid)
+                then 'row-level security hides rows of the table from chronicle_table_reader'
+        end;
+        if v_obstacle is null then
+            select s.value::bigint into strict v_limit
+            from chronicle.settings as s
+            where s.name = 'truncate_row_limit';
+        end if;
+        v_query := case
+            when v_relation.relkind <> 'p' then format('from only %%s', v_relation.name)
+            else format(
+                'from %%s where tableoid = any(%%L::oid[])',
+                v_relation.name, chronicle.unguarded_partitions(tg_relid)
+            )
+        end;
+    end if;
+
+    -- The number of rows is told even where they can not be.
+    if v_query is not null and v_obstacle is null then
+        for old in execute 'select * ' || v_query loop
+            v_rows := v_rows + 1;
+            exit when v_rows > v_limit;
+            v_error := null;
+%3$s
+            perform chronicle.record_table_event(
+                %4$s, 'captured', 'delete', 'truncate', v_resource_id, v_organization_id,
+                v_before, null, null, v_error
+            );
+            v_recorded := v_recorded + 1;
+        end loop;
+        if v_rows > v_recorded then
+            execute 'select count(*) ' || v_query into v_rows;
+        end if;
+    end if;
+    perform chronicle.record_table_event(
+        %4$s, 'captured', 'delete', 'truncate', null, null, null, null,
+        jsonb_strip_nulls(jsonb_build_object(
+            'rows', case when v_query is not null and v_obstacle is null then v_rows end,
+            'recorded', v_recorded,
+            'partition', case when v_relation.relispartition then v_relation.name::text end
+        )),
+        v_obstacle
+    );
+    return null;
+end
+$body$,
+        concat(
+            case
+                when _options.requires_actor then
+                    E'    if v_context.context_state not in (''asserted'', ''verified'')\n'
+                    '        or v_context.actor_id is null\n'
+                    '    then\n'
+                    '        perform chronicle.refuse_without_actor(tg_relid);\n'
+                    '    end if;\n'
+            end,
+            case
+                when _options.truncate = 'refuse' then
+                    E'    perform chronicle.refuse_truncate(tg_relid);\n'
+            end
+        ), -- 1
+        _options.truncate,
+        chronicle.rendering_block(_table, _options, 'DELETE'), -- 3
+        _options.table_id
+    )
+$$;
+
+comment on function chronicle.truncate_function_body(regclass, chronicle.table_registry) is
+'Private. The text of a trigger function that records a truncate of a table. _options: its row of
+the registry.';
+
+revoke execute on function chronicle.truncate_function_body(regclass, chronicle.table_registry)
+from public;
+grant execute on function chronicle.truncate_function_body(regclass, chronicle.table_registry)
+to chronicle_table_reader;
+
+create or replace function chronicle.primary_key_columns(_table regclass)
+returns name[]
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select coalesce(array_agg(a.attname order by k.place), '{}')
+    from pg_catalog.pg_index as i
+    cross join lateral unnest(i.indkey::smallint[]) with ordinality as k (attnum, place)
+    inner join pg_catalog.pg_attribute as a on a.attrelid = i.indrelid and a.attnum = k.attnum
+    where i.indrelid = _table and i.indisprimary and k.place <= i.indnkeyatts
+$$;
+
+comment on function chronicle.primary_key_columns(regclass) is
+'Private. The columns of a table''s primary key, in its order; empty without one.';
+
+revoke execute on function chronicle.primary_key_columns(regclass) from public;
+grant execute on function chronicle.primary_key_columns(regclass)
+to chronicle_reader, chronicle_admin;
 
 -- The trigger on the table leads to the function, and the function's name to the id: that survives
 -- a rename, and dump and restore.
@@ -808,7 +1487,53 @@ comment on function chronicle.tracked_table_id(regclass) is
 
 revoke execute on function chronicle.tracked_table_id(regclass) from public;
 grant execute on function chronicle.tracked_table_id(regclass)
-to chronicle_admin, chronicle_writer, chronicle_reader;
+to chronicle_admin, chronicle_writer, chronicle_table_reader, chronicle_reader;
+
+-- A table of the same name as one that is no longer tracked goes on with its history, unless that
+-- one was renamed and is tracked under its new name.
+create or replace function chronicle.known_table_id(_table regclass)
+returns integer
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select coalesce(
+        chronicle.tracked_table_id(_table),
+        (
+            select max(r.table_id)
+            from chronicle.table_registry as r
+            inner join chronicle.table_names as n on n.table_id = r.table_id
+            inner join pg_catalog.pg_namespace as s on s.nspname = r.schema_name
+            inner join pg_catalog.pg_class as c
+                on c.relnamespace = s.oid and c.relname = r.table_name
+            where c.oid = _table and n.relation is null
+        )
+    )
+$$;
+
+comment on function chronicle.known_table_id(regclass) is
+'Private. The table_id of a table that is or was tracked; null for any other.';
+
+revoke execute on function chronicle.known_table_id(regclass) from public;
+grant execute on function chronicle.known_table_id(regclass) to chronicle_reader, chronicle_admin;
+
+create or replace function chronicle.has_key(_table_id integer)
+returns boolean
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select chronicle.primary_key_columns(n.relation) in (r.key_columns, '{}')
+    from chronicle.table_registry as r
+    inner join chronicle.table_names as n on n.table_id = r.table_id
+    where r.table_id = _table_id
+$$;
+
+comment on function chronicle.has_key(integer) is
+'Private. Whether a tracked table has no other primary key than the one its records go by.';
+
+revoke execute on function chronicle.has_key(integer) from public;
+grant execute on function chronicle.has_key(integer) to chronicle_reader, chronicle_admin;
 
 create or replace function chronicle.has_capture_triggers(_table regclass)
 returns boolean
@@ -833,6 +1558,56 @@ comment on function chronicle.has_capture_triggers(regclass) is
 revoke execute on function chronicle.has_capture_triggers(regclass) from public;
 grant execute on function chronicle.has_capture_triggers(regclass)
 to chronicle_admin, chronicle_reader;
+
+create or replace function chronicle.uncovered_partitions(_table regclass)
+returns setof regclass
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select p.relid
+    from pg_partition_tree(_table) as p
+    inner join pg_catalog.pg_class as c on c.oid = p.relid
+    where c.relkind <> 'f'
+        and not exists (
+            select
+            from pg_catalog.pg_trigger as t
+            where t.tgrelid = p.relid and t.tgname = '!chronicle_truncate' and t.tgenabled = 'A'
+        )
+$$;
+
+comment on function chronicle.uncovered_partitions(regclass) is
+'Private. The partitions of a tracked table whose own truncate is not recorded.';
+
+revoke execute on function chronicle.uncovered_partitions(regclass) from public;
+grant execute on function chronicle.uncovered_partitions(regclass)
+to chronicle_reader, chronicle_admin;
+
+create or replace function chronicle.is_captured_whole(_table regclass)
+returns boolean
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select chronicle.has_capture_triggers(_table)
+        and not exists (select from chronicle.uncovered_partitions(_table))
+        -- After a dump and restore, the functions know the table by another oid.
+        and exists (
+            select
+            from pg_catalog.pg_proc as p
+            where p.pronamespace = 'chronicle_capture'::regnamespace
+                and p.proname = format('capture_%s_insert', chronicle.tracked_table_id(_table))
+                and position(
+                    format('(%s, %L)', chronicle.tracked_table_id(_table), _table::oid) in p.prosrc
+                ) > 0
+        )
+$$;
+
+comment on function chronicle.is_captured_whole(regclass) is
+'Private. Whether nothing is left for chronicle.enable_tracking to do, the options being the same.';
+
+revoke execute on function chronicle.is_captured_whole(regclass) from public;
+grant execute on function chronicle.is_captured_whole(regclass) to chronicle_admin;
 
 create or replace function chronicle.tracking_options(_options chronicle.table_registry)
 returns jsonb
@@ -982,16 +1757,199 @@ comment on function chronicle.check_owner_consents(regclass) is
 while tracking is enabled.';
 
 revoke execute on function chronicle.check_owner_consents(regclass) from public;
-grant execute on function chronicle.check_owner_consents(regclass) to chronicle_writer;
+grant execute on function chronicle.check_owner_consents(regclass)
+to chronicle_writer, chronicle_table_reader;
+
+create or replace function chronicle.complete_tracking_options(
+    _table regclass, _options chronicle.table_registry
+)
+returns chronicle.table_registry
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_columns constant name[] := array(
+        select c.column_name from chronicle.capture_columns(_table, '{}') as c
+    );
+    v_primary_key constant name[] := chronicle.primary_key_columns(_table);
+    v_options chronicle.table_registry := _options;
+    v_column name;
+begin
+    select n.nspname, c.relname into strict v_options.schema_name, v_options.table_name
+    from pg_catalog.pg_class as c
+    inner join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+    where c.oid = _table;
+
+    if v_primary_key <> '{}' and v_options.key_columns <> v_primary_key then
+        raise exception '% has a primary key: %', _table, array_to_string(v_primary_key, ', ')
+            using errcode = 'invalid_parameter_value',
+                hint = '_key_columns is for tables without one; leave it out.';
+    end if;
+    v_options.key_columns := coalesce(nullif(v_primary_key, '{}'), v_options.key_columns, '{}');
+    v_options.excluded_columns := coalesce(v_options.excluded_columns, '{}');
+    if v_options.masked_columns is null then
+        v_options.masked_columns := array(
+            select c.name
+            from unnest(v_columns) as c (name)
+            where c.name ~* ('^' || chronicle.masked_key() || '$')
+                and c.name <> all(v_options.key_columns || v_options.excluded_columns)
+        );
+    end if;
+
+    select u.name into v_column
+    from unnest(
+        v_options.excluded_columns || v_options.masked_columns || v_options.key_columns
+        || array_remove(array[v_options.organization_column], null)
+    ) as u (name)
+    where u.name is null or u.name <> all(v_columns)
+    limit 1;
+    if found then
+        raise exception 'column "%" of table % does not exist', v_column, _table
+            using errcode = 'undefined_column',
+                hint = format('It has: %s.', array_to_string(v_columns, ', '));
+    end if;
+
+    select k.name into v_column
+    from unnest(v_options.key_columns) as k (name)
+    where k.name = any(v_options.excluded_columns || v_options.masked_columns)
+    limit 1;
+    if found then
+        raise exception 'column "%" is part of the key of %', v_column, _table
+            using errcode = 'invalid_parameter_value',
+                hint = 'The key names the record in the log: '
+                    'it can be neither excluded nor masked.';
+    end if;
+    if v_options.organization_column
+        = any(v_options.masked_columns || v_options.excluded_columns)
+    then
+        raise exception 'column "%" holds the organization', v_options.organization_column
+            using errcode = 'invalid_parameter_value',
+                detail = 'Its value is the organization_id of every event.',
+                hint = 'Neither mask nor exclude it, or take the organization from the context.';
+    end if;
+
+    v_options.resource_type := coalesce(
+        v_options.resource_type,
+        case when v_options.schema_name = 'public' then '' else v_options.schema_name || '.' end
+        || v_options.table_name
+    );
+    v_options.captured_columns := array(
+        select c.name
+        from unnest(v_columns) as c (name)
+        where c.name <> all(v_options.excluded_columns)
+    );
+    v_options.truncate := coalesce(v_options.truncate, 'rows');
+    v_options.requires_actor := coalesce(v_options.requires_actor, false);
+    -- Without a key, the whole row is all there is to tell which one it was.
+    v_options.capture := case
+        when v_options.key_columns = '{}' then 'full'
+        else coalesce(v_options.capture, 'changes')
+    end;
+    v_options.shape := chronicle.table_shape(_table);
+    return v_options;
+end
+$$;
+
+comment on function chronicle.complete_tracking_options(regclass, chronicle.table_registry) is
+'Private. How a table is to be tracked: what was asked for, the rest by default.
+Errors: 42703 for an unknown column; 22023 for a key column that is excluded or masked, for an
+organization column that is, and for other key columns than the primary key''s.';
+
+revoke execute on function chronicle.complete_tracking_options(regclass, chronicle.table_registry)
+from public;
+
+-- A column is the one it was when it has its attribute number; in a restored database, where
+-- numbers are given anew, when it has its name. Called under a lock that keeps writers out, so the
+-- number of the first event parts what was recorded before from what will be.
+create or replace function chronicle.begin_tracking_period(
+    _table regclass, _options chronicle.table_registry, _is_continuation boolean
+)
+returns void
+language plpgsql
+volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_before chronicle.tracking_periods;
+    v_after chronicle.tracking_periods;
+begin
+    select p.* into v_before
+    from chronicle.tracking_periods as p
+    where p.table_id = _options.table_id
+    order by p.from_seq desc
+    limit 1;
+
+    select
+        coalesce(array_agg(a.attname order by a.attnum), '{}'),
+        coalesce(array_agg(format_type(a.atttypid, a.atttypmod) order by a.attnum), '{}'),
+        coalesce(array_agg(a.attnum order by a.attnum), '{}')
+    into v_after.column_names, v_after.column_types, v_after.column_numbers
+    from pg_catalog.pg_attribute as a
+    where a.attrelid = _table and a.attnum > 0 and not a.attisdropped;
+
+    v_after.is_continuation :=
+        _is_continuation and v_before.table_id is not null and v_before.until_seq is null;
+    if v_after.is_continuation
+        and v_before.relation = _table
+        and v_before.key_columns = _options.key_columns
+        and v_before.column_names = v_after.column_names
+        and v_before.column_types = v_after.column_types
+        and v_before.column_numbers = v_after.column_numbers
+    then
+        return;
+    end if;
+
+    select coalesce(array_agg(c.column_id order by c.place), '{}') into v_after.column_ids
+    from (
+        select
+            n.place,
+            coalesce(
+                b.column_id,
+                h.highest + row_number() over (partition by b.column_id order by n.place)
+            ) as column_id
+        from unnest(v_after.column_names, v_after.column_numbers)
+            with ordinality as n (column_name, column_number, place)
+        left join unnest(v_before.column_names, v_before.column_numbers, v_before.column_ids)
+            as b (column_name, column_number, column_id)
+            on case
+                when v_before.relation = _table then b.column_number = n.column_number
+                else b.column_name = n.column_name
+            end
+        cross join (
+            select coalesce(max(i.column_id), 0) as highest
+            from chronicle.tracking_periods as p
+            cross join lateral unnest(p.column_ids) as i (column_id)
+            where p.table_id = _options.table_id
+        ) as h
+    ) as c;
+
+    insert into chronicle.tracking_periods (
+        table_id, from_seq, is_continuation, relation, key_columns, column_names, column_types,
+        column_numbers, column_ids
+    ) values (
+        _options.table_id, nextval('chronicle.events_seq'), v_after.is_continuation, _table,
+        _options.key_columns, v_after.column_names, v_after.column_types, v_after.column_numbers,
+        v_after.column_ids
+    );
+end
+$$;
+
+comment on function chronicle.begin_tracking_period(
+    regclass, chronicle.table_registry, boolean
+) is
+'Private. Begins a period in chronicle.tracking_periods unless the present one goes on unchanged.
+_options: the table''s row of the registry. _is_continuation: whether the capture triggers stood
+until now.';
+
+revoke execute on function chronicle.begin_tracking_period(
+    regclass, chronicle.table_registry, boolean
+) from public;
 
 -- Runs as the owner of the registry. It trusts nothing that chronicle.enable_tracking checked
 -- before, as every administrator may call it. The row and the event that tells of it are one.
 create or replace function chronicle.register_tracked_table(
-    _table regclass,
-    _resource_type text,
-    _organization_column name,
-    _exclude_columns name[],
-    _mask_columns name[]
+    _table regclass, _options chronicle.table_registry
 )
 returns chronicle.table_registry
 language plpgsql
@@ -1000,127 +1958,56 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_schema_name name;
-    v_table_name name;
     v_table_id integer;
-    v_columns name[];
-    v_key name[];
-    v_unknown name;
+    v_stood boolean;
     v_before chronicle.table_registry;
     v_options chronicle.table_registry;
 begin
-    select n.nspname, c.relname into strict v_schema_name, v_table_name
-    from pg_catalog.pg_class as c
-    inner join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
-    where c.oid = _table;
     perform chronicle.check_trackable(_table);
     perform chronicle.check_owner_consents(_table);
+    v_options := chronicle.complete_tracking_options(_table, _options);
+    v_stood := chronicle.has_capture_triggers(_table);
+    v_table_id := chronicle.known_table_id(_table);
 
-    v_columns := array(select c.column_name from chronicle.capture_columns(_table, '{}') as c);
-    v_key := array(
-        select a.attname
-        from pg_catalog.pg_index as i
-        cross join lateral unnest(i.indkey::smallint[]) with ordinality as k (attnum, place)
-        inner join pg_catalog.pg_attribute as a on a.attrelid = i.indrelid and a.attnum = k.attnum
-        where i.indrelid = _table and i.indisprimary and k.place <= i.indnkeyatts
-        order by k.place
-    );
-    if _mask_columns is null then
-        _mask_columns := array(
-            select c.name
-            from unnest(v_columns) as c (name)
-            where c.name ~* ('^' || chronicle.masked_key() || '$')
-                and c.name <> all(v_key || coalesce(_exclude_columns, '{}'))
-        );
-    end if;
-    _exclude_columns := coalesce(_exclude_columns, '{}');
-
-    select u.name into v_unknown
-    from unnest(
-        _exclude_columns || _mask_columns || array_remove(array[_organization_column], null)
-    ) as u (name)
-    where u.name <> all(v_columns)
-    limit 1;
-    if found then
-        raise exception 'column "%" of table % does not exist', v_unknown, _table
-            using errcode = 'undefined_column',
-                hint = format('It has: %s.', array_to_string(v_columns, ', '));
-    end if;
-    select k.name into v_unknown
-    from unnest(v_key) as k (name)
-    where k.name = any(_exclude_columns || _mask_columns)
-    limit 1;
-    if found then
-        raise exception 'column "%" is part of the primary key of %', v_unknown, _table
-            using errcode = 'invalid_parameter_value',
-                hint = 'The key names the record in the log: '
-                    'it can be neither excluded nor masked.';
-    end if;
-
-    if _organization_column = any(_mask_columns || _exclude_columns) then
-        raise exception 'column "%" holds the organization', _organization_column
-            using errcode = 'invalid_parameter_value',
-                detail = 'Its value is the organization_id of every event.',
-                hint = 'Neither mask nor exclude it, or take the organization from the context.';
-    end if;
-
-    -- A table of the same name as one that is no longer tracked goes on with its history, unless
-    -- that one was renamed and is tracked under its new name.
-    v_table_id := coalesce(
-        chronicle.tracked_table_id(_table),
-        (
-            select max(r.table_id)
-            from chronicle.table_registry as r
-            where r.schema_name = v_schema_name
-                and r.table_name = v_table_name
-                and not exists (
-                    select
-                    from pg_catalog.pg_trigger as t
-                    inner join pg_catalog.pg_proc as p on p.oid = t.tgfoid
-                    where p.pronamespace = 'chronicle_capture'::regnamespace
-                        and p.proname like format('capture\_%s\_%%', r.table_id)
-                )
-        )
-    );
+    select * into v_before
+    from chronicle.table_registry as r
+    where r.table_id = v_table_id and r.tracked_until is null;
     if v_table_id is null then
         insert into chronicle.table_registry (
             schema_name, table_name, resource_type, excluded_columns, masked_columns,
-            captured_columns, key_columns, shape
+            captured_columns, key_columns, capture, truncate, requires_actor, shape
+        ) values (
+            v_options.schema_name, v_options.table_name, v_options.resource_type, '{}', '{}', '{}',
+            '{}', 'changes', 'rows', false, '{}'
         )
-        values (v_schema_name, v_table_name, 'new', '{}', '{}', '{}', '{}', '{}')
         returning table_id into v_table_id;
-    else
-        select * into v_before
-        from chronicle.table_registry as r
-        where r.table_id = v_table_id and r.tracked_until is null;
     end if;
 
     update chronicle.table_registry as r
     set
-        schema_name = v_schema_name,
-        table_name = v_table_name,
-        resource_type = coalesce(
-            _resource_type,
-            case when v_schema_name = 'public' then '' else v_schema_name || '.' end || v_table_name
-        ),
-        organization_column = _organization_column,
-        excluded_columns = _exclude_columns,
-        masked_columns = _mask_columns,
-        captured_columns = array(
-            select c.name from unnest(v_columns) as c (name) where c.name <> all(_exclude_columns)
-        ),
-        key_columns = v_key,
-        shape = chronicle.table_shape(_table),
+        schema_name = v_options.schema_name,
+        table_name = v_options.table_name,
+        resource_type = v_options.resource_type,
+        organization_column = v_options.organization_column,
+        excluded_columns = v_options.excluded_columns,
+        masked_columns = v_options.masked_columns,
+        captured_columns = v_options.captured_columns,
+        key_columns = v_options.key_columns,
+        capture = v_options.capture,
+        truncate = v_options.truncate,
+        requires_actor = v_options.requires_actor,
+        shape = v_options.shape,
         tracked_since = case
             when r.tracked_until is null then r.tracked_since else clock_timestamp()
         end,
         tracked_until = null
     where r.table_id = v_table_id
     returning r.* into v_options;
+    perform chronicle.begin_tracking_period(_table, v_options, v_stood);
 
     if v_before.table_id is null
         or chronicle.tracking_options(v_before) <> chronicle.tracking_options(v_options)
-        or not chronicle.has_capture_triggers(_table)
+        or not v_stood
     then
         perform chronicle.log_management_event(
             case
@@ -1130,7 +2017,7 @@ begin
                 when v_before.table_id is null then 'enable' else 'update'
             end,
             'chronicle.tracked_table',
-            format('%I.%I', v_schema_name, v_table_name),
+            format('%I.%I', v_options.schema_name, v_options.table_name),
             case when v_before.table_id is not null then chronicle.tracking_options(v_before) end,
             chronicle.tracking_options(v_options)
         );
@@ -1139,32 +2026,25 @@ begin
 end
 $$;
 
-comment on function chronicle.register_tracked_table(regclass, text, name, name[], name[]) is
-'Private. Enters a table and its options into the registry, records that, and returns the row.
-Errors: 42501 unless the owner consents; 42703 for an unknown column; 22023 for a key column that is
-excluded or masked; 42809 as chronicle.check_trackable.';
+comment on function chronicle.register_tracked_table(regclass, chronicle.table_registry) is
+'Private. Enters a table into the registry, records that, and returns the row. _options: what was
+asked for; null is the default.
+Errors: 42501 unless the owner consents; as chronicle.check_trackable and
+chronicle.complete_tracking_options.';
 
-revoke execute on function chronicle.register_tracked_table(regclass, text, name, name[], name[])
+revoke execute on function chronicle.register_tracked_table(regclass, chronicle.table_registry)
 from public;
-grant execute on function chronicle.register_tracked_table(regclass, text, name, name[], name[])
+grant execute on function chronicle.register_tracked_table(regclass, chronicle.table_registry)
 to chronicle_admin;
 
--- Runs as the writer, who owns the capture functions and so lends them the right to insert events,
--- and no other. Until chronicle.confirm_tracking, in the same transaction, the table's owner may
--- attach them to triggers. They are made only for the table that they are named for: another one's
--- columns would blind them.
-create or replace function chronicle.create_capture_functions(_table regclass, _table_id integer)
-returns void
+create or replace function chronicle.consented_options(_table regclass, _table_id integer)
+returns chronicle.table_registry
 language plpgsql
-volatile
-security definer
+stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_options chronicle.table_registry;
-    v_owner name;
-    v_operation text;
-    v_name text;
 begin
     perform chronicle.check_owner_consents(_table);
     select r.* into v_options
@@ -1180,13 +2060,42 @@ begin
             using errcode = 'object_not_in_prerequisite_state',
                 hint = 'Call chronicle.enable_tracking, not what it calls.';
     end if;
+    return v_options;
+end
+$$;
+
+comment on function chronicle.consented_options(regclass, integer) is
+'Private. How a table is to be tracked, when its owner has asked for that.
+Errors: 42501 unless the owner consents; 55000 for another table than the registered one.';
+
+revoke execute on function chronicle.consented_options(regclass, integer) from public;
+grant execute on function chronicle.consented_options(regclass, integer)
+to chronicle_writer, chronicle_table_reader;
+
+-- Runs as the writer, who owns the capture functions and so lends them the right to insert events,
+-- and no other. Until chronicle.confirm_tracking, in the same transaction, the table's owner may
+-- attach them to triggers. They are made only for the table that they are named for: another one's
+-- columns would blind them.
+create or replace function chronicle.create_capture_functions(_table regclass, _table_id integer)
+returns void
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_options constant chronicle.table_registry := chronicle.consented_options(_table, _table_id);
+    v_owner name;
+    v_operation text;
+    v_name text;
+begin
     select pg_get_userbyid(c.relowner) into strict v_owner
     from pg_catalog.pg_class as c
     where c.oid = _table;
 
     -- row_security is pinned because every script of pg_dump turns it off, and the server would
     -- then refuse the insert that a policy allows.
-    foreach v_operation in array array['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE'] loop
+    foreach v_operation in array array['INSERT', 'UPDATE', 'DELETE'] loop
         v_name := format('chronicle_capture.capture_%s_%s()', _table_id, lower(v_operation));
         -- Whoever replaces a function must be able to execute it, its owner too.
         if to_regprocedure(v_name) is not null then
@@ -1216,17 +2125,15 @@ $$;
 comment on function chronicle.create_capture_functions(regclass, integer) is
 'Private. Makes the trigger functions that capture a registered table, executable by the table''s
 owner until chronicle.confirm_tracking.
-Errors: 42501 unless the owner consents; 55000 for another table than the registered one.';
+Errors: as chronicle.consented_options.';
 
 revoke execute on function chronicle.create_capture_functions(regclass, integer) from public;
 grant execute on function chronicle.create_capture_functions(regclass, integer) to chronicle_admin;
 alter function chronicle.create_capture_functions(regclass, integer) owner to chronicle_writer;
 
--- Runs as the writer, who owns the capture functions and is the one to close them. Of a partitioned
--- table the owner keeps the right to execute them: a new partition gets copies of the triggers, and
--- the server asks its maker for that right. They could be misused to record changes that were not
--- made, of that owner's table only, whose changes the owner can make as well.
-create or replace function chronicle.confirm_tracking(_table regclass, _table_id integer)
+-- Runs as the role that may read tracked tables, which owns this one of the capture functions: what
+-- a truncate empties has to be read first, and the writer reads nothing.
+create or replace function chronicle.create_truncate_function(_table regclass, _table_id integer)
 returns void
 language plpgsql
 volatile
@@ -1234,8 +2141,169 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_owner name;
-    v_is_partitioned boolean;
+    v_options constant chronicle.table_registry := chronicle.consented_options(_table, _table_id);
+    v_name constant text := format('chronicle_capture.capture_%s_truncate()', _table_id);
+begin
+    if to_regprocedure(v_name) is not null then
+        execute format('grant execute on function %s to chronicle_table_reader', v_name);
+    end if;
+    execute format(
+        E'create or replace function %s\nreturns trigger\nlanguage plpgsql\nsecurity definer\n'
+        'set search_path = pg_catalog, pg_temp\nset row_security = off\n%sas %L',
+        v_name,
+        chronicle.capture_settings(_table),
+        chronicle.truncate_function_body(_table, v_options)
+    );
+    execute format(
+        'comment on function %s is %L',
+        v_name,
+        format(
+            'Captures each truncate of %I.%I. Generated by chronicle.enable_tracking.',
+            v_options.schema_name, v_options.table_name
+        )
+    );
+    execute format('revoke execute on function %s from public', v_name);
+    execute format(
+        'grant execute on function %s to %I',
+        v_name,
+        (select pg_get_userbyid(c.relowner) from pg_catalog.pg_class as c where c.oid = _table)
+    );
+end
+$$;
+
+comment on function chronicle.create_truncate_function(regclass, integer) is
+'Private. Makes the trigger function that records a truncate of a registered table, executable by
+the table''s owner until chronicle.confirm_truncate_capture.
+Errors: as chronicle.consented_options.';
+
+revoke execute on function chronicle.create_truncate_function(regclass, integer) from public;
+grant execute on function chronicle.create_truncate_function(regclass, integer) to chronicle_admin;
+alter function chronicle.create_truncate_function(regclass, integer)
+owner to chronicle_table_reader;
+
+-- AFTER triggers fire by name: ! sorts before letters and digits, so that an insert is recorded
+-- before what another trigger makes of it. The update trigger compares images before it calls the
+-- function, so an update that changes nothing costs next to nothing.
+--
+-- Row triggers are copied to partitions by the server; those for truncate are not, and a foreign
+-- table can not have one.
+create or replace function chronicle.place_capture_triggers(_table regclass, _table_id integer)
+returns void
+language plpgsql
+volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_operation text;
+    v_relation regclass;
+begin
+    foreach v_operation in array array['insert', 'update', 'delete'] loop
+        execute format(
+            'create or replace trigger "!chronicle_%1$s" after %1$s on %2$s for each row %3$s'
+            'execute function chronicle_capture.capture_%4$s_%1$s()',
+            v_operation,
+            _table,
+            case v_operation when 'update' then 'when (old.* operator(pg_catalog.*<>) new.*) ' end,
+            _table_id
+        );
+        execute format('alter table %s enable always trigger "!chronicle_%s"', _table, v_operation);
+    end loop;
+
+    for v_relation in
+        select c.oid
+        from pg_catalog.pg_class as c
+        where c.relkind <> 'f'
+            and (c.oid = _table or c.oid in (select p.relid from pg_partition_tree(_table) as p))
+    loop
+        execute format(
+            'create or replace trigger "!chronicle_truncate" before truncate on %s '
+            'execute function chronicle_capture.capture_%s_truncate()', v_relation, _table_id
+        );
+        execute format(
+            'alter table %s enable always trigger "!chronicle_truncate"', v_relation
+        );
+    end loop;
+end
+$$;
+
+comment on function chronicle.place_capture_triggers(regclass, integer) is
+'Private. Puts the capture triggers on a table, and those for truncate on its partitions.';
+
+revoke execute on function chronicle.place_capture_triggers(regclass, integer) from public;
+grant execute on function chronicle.place_capture_triggers(regclass, integer) to chronicle_admin;
+
+-- Runs as its caller, the table's owner: only that one can let somebody else read it.
+create or replace function chronicle.share_rows(_table regclass, _are_read boolean)
+returns void
+language plpgsql
+volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_relation regclass;
+    v_schema_name name;
+    v_schema_owner name;
+begin
+    select n.nspname, pg_get_userbyid(n.nspowner) into strict v_schema_name, v_schema_owner
+    from pg_catalog.pg_class as c
+    inner join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+    where c.oid = _table;
+    if _are_read and not has_schema_privilege('chronicle_table_reader', v_schema_name, 'USAGE') then
+        if not pg_has_role(current_user, v_schema_owner, 'USAGE') then
+            raise exception 'chronicle_table_reader may not use the schema "%"', v_schema_name
+                using errcode = 'insufficient_privilege',
+                    detail = 'That role reads the rows that a truncate is about to empty.',
+                    hint = format(
+                        'As "%s": grant usage on schema %I to chronicle_table_reader. '
+                        'Or give _truncate => ''event'': a truncate is one event then, '
+                        'without the rows.',
+                        v_schema_owner, v_schema_name
+                    );
+        end if;
+        execute format('grant usage on schema %I to chronicle_table_reader', v_schema_name);
+    end if;
+
+    for v_relation in
+        select c.oid
+        from pg_catalog.pg_class as c
+        where (c.oid = _table or c.oid in (select p.relid from pg_partition_tree(_table) as p))
+            and _are_read <> exists (
+                select
+                from aclexplode(c.relacl) as a
+                where a.grantee = 'chronicle_table_reader'::regrole
+                    and a.privilege_type = 'SELECT'
+            )
+    loop
+        execute format(
+            case
+                when _are_read then 'grant select on %s to chronicle_table_reader'
+                else 'revoke select on %s from chronicle_table_reader'
+            end,
+            v_relation
+        );
+    end loop;
+end
+$$;
+
+comment on function chronicle.share_rows(regclass, boolean) is
+'Private. Lets the role that reads what a truncate empties read a table and its partitions, or lets
+it no longer.
+Errors: 42501 when that role may not use the schema, and the caller can not allow it.';
+
+revoke execute on function chronicle.share_rows(regclass, boolean) from public;
+grant execute on function chronicle.share_rows(regclass, boolean) to chronicle_admin;
+
+-- Of a partitioned table the owner keeps the right to execute the functions for rows: a new
+-- partition gets copies of the triggers, and the server asks its maker for that right. They could
+-- be misused to record changes that were not made, of that owner's table only, whose changes the
+-- owner can make as well.
+create or replace function chronicle.close_capture_functions(_table regclass, _table_id integer)
+returns void
+language plpgsql
+volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
     v_right record;
 begin
     if chronicle.tracked_table_id(_table) is distinct from _table_id then
@@ -1243,17 +2311,17 @@ begin
             using errcode = 'object_not_in_prerequisite_state',
                 hint = 'Call chronicle.enable_tracking, not what it calls.';
     end if;
-    select pg_get_userbyid(c.relowner), c.relkind = 'p' into strict v_owner, v_is_partitioned
-    from pg_catalog.pg_class as c
-    where c.oid = _table;
-
     for v_right in
         select p.oid::regprocedure as function_name, pg_get_userbyid(a.grantee) as grantee
         from pg_catalog.pg_proc as p
         cross join lateral aclexplode(p.proacl) as a
+        inner join pg_catalog.pg_class as c on c.oid = _table
         where p.pronamespace = 'chronicle_capture'::regnamespace
             and p.proname like format('capture\_%s\_%%', _table_id)
-            and not (v_is_partitioned and a.grantee = v_owner::regrole)
+            and p.proowner = current_user::regrole
+            and not (
+                c.relkind = 'p' and a.grantee = c.relowner and p.proname not like '%\_truncate'
+            )
     loop
         execute format(
             'revoke execute on function %s from %I', v_right.function_name, v_right.grantee
@@ -1262,13 +2330,52 @@ begin
 end
 $$;
 
-comment on function chronicle.confirm_tracking(regclass, integer) is
-'Private. Checks that the capture triggers stand and closes their functions to everybody, except for
-the owner of a partitioned table.';
+comment on function chronicle.close_capture_functions(regclass, integer) is
+'Private. Checks that the capture triggers stand and takes from everybody the right to execute those
+of their functions that belong to the caller, except from the owner of a partitioned table.';
 
-revoke execute on function chronicle.confirm_tracking(regclass, integer) from public;
-grant execute on function chronicle.confirm_tracking(regclass, integer) to chronicle_admin;
-alter function chronicle.confirm_tracking(regclass, integer) owner to chronicle_writer;
+revoke execute on function chronicle.close_capture_functions(regclass, integer) from public;
+grant execute on function chronicle.close_capture_functions(regclass, integer)
+to chronicle_writer, chronicle_table_reader;
+
+-- Run as the two roles that own the capture functions, who are the ones to close them.
+create or replace function chronicle.confirm_row_capture(_table regclass, _table_id integer)
+returns void
+language sql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+    select chronicle.close_capture_functions(_table, _table_id)
+$$;
+
+comment on function chronicle.confirm_row_capture(regclass, integer) is
+'Private. Closes the functions that capture rows, once their triggers stand.
+Errors: 55000 when they do not.';
+
+revoke execute on function chronicle.confirm_row_capture(regclass, integer) from public;
+grant execute on function chronicle.confirm_row_capture(regclass, integer) to chronicle_admin;
+alter function chronicle.confirm_row_capture(regclass, integer) owner to chronicle_writer;
+
+create or replace function chronicle.confirm_truncate_capture(_table regclass, _table_id integer)
+returns void
+language sql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+    select chronicle.close_capture_functions(_table, _table_id)
+$$;
+
+comment on function chronicle.confirm_truncate_capture(regclass, integer) is
+'Private. Closes the function that captures truncates, once its trigger stands.
+Errors: 55000 when it does not.';
+
+revoke execute on function chronicle.confirm_truncate_capture(regclass, integer) from public;
+grant execute on function chronicle.confirm_truncate_capture(regclass, integer)
+to chronicle_admin;
+alter function chronicle.confirm_truncate_capture(regclass, integer)
+owner to chronicle_table_reader;
 
 -- Runs as the owner of the registry, and of the schema whose function it drops. The drop fails
 -- while any trigger uses the function, so it can not end the capture of a table behind its owner's
@@ -1292,6 +2399,15 @@ begin
                 hint = 'Call chronicle.disable_tracking with the table.';
     end if;
 
+    update chronicle.tracking_periods as p
+    set until_seq = nextval('chronicle.events_seq'), ended_at = v_options.tracked_until
+    where p.table_id = _table_id
+        and p.from_seq = (
+            select max(l.from_seq)
+            from chronicle.tracking_periods as l
+            where l.table_id = _table_id
+        );
+
     execute format(
         'drop function chronicle_capture.capture_%1$s_insert(), '
         'chronicle_capture.capture_%1$s_update(), chronicle_capture.capture_%1$s_delete(), '
@@ -1313,17 +2429,18 @@ revoke execute on function chronicle.retire_tracked_table(integer) from public;
 grant execute on function chronicle.retire_tracked_table(integer) to chronicle_admin;
 
 -- Runs as its caller: a trigger on a table is its owner's business. Only what needs the log's own
--- rights (the registry, the capture function, the event) is done by inner functions that have them.
---
--- AFTER triggers fire by name: ! sorts before letters and digits, so that an insert is recorded
--- before what another trigger makes of it. The update trigger compares images before it calls the
--- function, so an update that changes nothing costs next to nothing.
+-- rights (the registry, the capture functions, the event) is done by inner functions that have
+-- them.
 create or replace function chronicle.enable_tracking(
     _table regclass,
     _resource_type text default null,
     _organization_column name default null,
     _exclude_columns name[] default null,
-    _mask_columns name[] default null
+    _mask_columns name[] default null,
+    _capture chronicle.capture_mode default 'changes',
+    _key_columns name[] default null,
+    _truncate chronicle.truncate_mode default 'rows',
+    _require_actor boolean default false
 )
 returns void
 language plpgsql
@@ -1334,7 +2451,6 @@ declare
     v_before_id constant integer := chronicle.tracked_table_id(_table);
     v_before chronicle.table_registry;
     v_after chronicle.table_registry;
-    v_operation text;
 begin
     perform chronicle.check_trackable(_table);
     perform chronicle.check_owns_table(_table);
@@ -1345,46 +2461,34 @@ begin
     execute format('grant trigger on %s to chronicle_writer', _table);
 
     select * into v_before from chronicle.table_registry as r where r.table_id = v_before_id;
-    v_after := chronicle.register_tracked_table(
-        _table, _resource_type, _organization_column, _exclude_columns, _mask_columns
-    );
-    if v_before_id = v_after.table_id
-        and chronicle.tracking_options(v_before) = chronicle.tracking_options(v_after)
-        and chronicle.has_capture_triggers(_table)
-        -- After a dump and restore, the functions know the table by another oid.
-        and exists (
-            select from pg_catalog.pg_proc as p
-            where p.pronamespace = 'chronicle_capture'::regnamespace
-                and p.proname = format('capture_%s_insert', v_before_id)
-                and position(format('(%s, %L)', v_before_id, _table::oid) in p.prosrc) > 0
-        )
-    then
-        execute format('revoke trigger on %s from chronicle_writer', _table);
-        return;
-    end if;
+    v_after.resource_type := _resource_type;
+    v_after.organization_column := _organization_column;
+    v_after.excluded_columns := _exclude_columns;
+    v_after.masked_columns := _mask_columns;
+    v_after.capture := _capture;
+    v_after.key_columns := nullif(_key_columns, '{}');
+    v_after.truncate := _truncate;
+    v_after.requires_actor := _require_actor;
+    v_after := chronicle.register_tracked_table(_table, v_after);
 
-    perform chronicle.create_capture_functions(_table, v_after.table_id);
-    foreach v_operation in array array['insert', 'update', 'delete', 'truncate'] loop
-        execute format(
-            'create or replace trigger "!chronicle_%1$s" after %1$s on %2$s for each %3$s '
-            'execute function chronicle_capture.capture_%4$s_%1$s()',
-            v_operation,
-            _table,
-            case v_operation
-                when 'truncate' then 'statement'
-                when 'update' then 'row when (old.* operator(pg_catalog.*<>) new.*)'
-                else 'row'
-            end,
-            v_after.table_id
-        );
-        execute format('alter table %s enable always trigger "!chronicle_%s"', _table, v_operation);
-    end loop;
-    perform chronicle.confirm_tracking(_table, v_after.table_id);
+    if chronicle.tracking_options(v_before) is distinct from chronicle.tracking_options(v_after)
+        or not chronicle.is_captured_whole(_table)
+    then
+        perform chronicle.share_rows(_table, v_after.truncate = 'rows');
+        perform chronicle.create_capture_functions(_table, v_after.table_id);
+        perform chronicle.create_truncate_function(_table, v_after.table_id);
+        perform chronicle.place_capture_triggers(_table, v_after.table_id);
+        perform chronicle.confirm_row_capture(_table, v_after.table_id);
+        perform chronicle.confirm_truncate_capture(_table, v_after.table_id);
+    end if;
     execute format('revoke trigger on %s from chronicle_writer', _table);
 end
 $$;
 
-comment on function chronicle.enable_tracking(regclass, text, name, name[], name[]) is
+comment on function chronicle.enable_tracking(
+    regclass, text, name, name[], name[], chronicle.capture_mode, name[], chronicle.truncate_mode,
+    boolean
+) is
 'From now on, every committed insert, update, delete and truncate of a table is an event in its
 transaction. Called again with other options it changes them; with the same ones it does nothing.
 That tracking began or changed is an event. The caller must own the table and have chronicle_admin;
@@ -1393,15 +2497,24 @@ _resource_type: of its events; by default the table''s name, with its schema unl
 _organization_column: holds organization_id; by default it comes from the context.
 _exclude_columns: not recorded. _mask_columns: recorded as "[masked]"; by default those whose names
 are in the setting masked_keys, and {} for none.
-Without a primary key rows are recorded with resource_id null. A truncate is one event, without the
-rows.
-Errors: 42809 for what is no ordinary table; 42501 for somebody else''s table; 42703 for an unknown
-column; 22023 for a key column that is excluded or masked.';
+_capture: changes, an update''s event holds the columns that changed; full, both whole rows.
+_key_columns: what names a record of a table without a primary key. Without any key, resource_id is
+null, capture is full, and there is no history by key.
+_truncate: rows, every row is recorded before it goes, up to the setting truncate_row_limit; event,
+only that it happened; refuse.
+_require_actor: a change is refused when the context names no actor.
+Errors: 42809 for what is no ordinary table; 42501 for somebody else''s table, or a schema that
+chronicle_table_reader may not use; 42703 for an unknown column; 22023 for a key column that is
+excluded or masked, and for other key columns than the primary key''s.';
 
-revoke execute on function chronicle.enable_tracking(regclass, text, name, name[], name[])
-from public;
-grant execute on function chronicle.enable_tracking(regclass, text, name, name[], name[])
-to chronicle_admin;
+revoke execute on function chronicle.enable_tracking(
+    regclass, text, name, name[], name[], chronicle.capture_mode, name[], chronicle.truncate_mode,
+    boolean
+) from public;
+grant execute on function chronicle.enable_tracking(
+    regclass, text, name, name[], name[], chronicle.capture_mode, name[], chronicle.truncate_mode,
+    boolean
+) to chronicle_admin;
 
 -- Runs as its caller, as chronicle.enable_tracking does.
 create or replace function chronicle.disable_tracking(_table regclass)
@@ -1412,7 +2525,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_table_id constant integer := chronicle.tracked_table_id(_table);
-    v_operation text;
+    v_relation regclass;
 begin
     if v_table_id is null then
         raise exception '% is not tracked', coalesce(_table::text, 'null')
@@ -1421,9 +2534,20 @@ begin
     end if;
     perform chronicle.check_owns_table(_table);
 
-    foreach v_operation in array array['insert', 'update', 'delete', 'truncate'] loop
-        execute format('drop trigger if exists "!chronicle_%s" on %s', v_operation, _table);
+    execute format('lock table %s in share row exclusive mode', _table);
+    for v_relation in
+        select t.tgrelid
+        from pg_catalog.pg_trigger as t
+        inner join pg_catalog.pg_proc as p on p.oid = t.tgfoid
+        where p.pronamespace = 'chronicle_capture'::regnamespace
+            and p.proname = format('capture_%s_truncate', v_table_id)
+    loop
+        execute format('drop trigger "!chronicle_truncate" on %s', v_relation);
     end loop;
+    execute format('drop trigger if exists "!chronicle_insert" on %s', _table);
+    execute format('drop trigger if exists "!chronicle_update" on %s', _table);
+    execute format('drop trigger if exists "!chronicle_delete" on %s', _table);
+    perform chronicle.share_rows(_table, false);
     perform chronicle.retire_tracked_table(v_table_id);
 end
 $$;
@@ -1436,6 +2560,235 @@ Errors: ZC005 for a table that is not tracked; 42501 for somebody else''s table.
 revoke execute on function chronicle.disable_tracking(regclass) from public;
 grant execute on function chronicle.disable_tracking(regclass) to chronicle_admin;
 
+-- How a table would be tracked if its owner called chronicle.enable_tracking now and meant the same
+-- as before: options follow columns that were renamed and forget those that were dropped, and a new
+-- column whose name asks for it is masked.
+create or replace function chronicle.present_options(_table_id integer)
+returns chronicle.table_registry
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_options chronicle.table_registry;
+    v_table regclass;
+    v_columns name[];
+    v_names jsonb;
+begin
+    select r.* into strict v_options
+    from chronicle.table_registry as r
+    where r.table_id = _table_id;
+    v_table := (
+        select n.relation from chronicle.table_names as n where n.table_id = _table_id
+    );
+    v_columns := array(
+        select a.attname
+        from pg_catalog.pg_attribute as a
+        where a.attrelid = v_table and a.attnum > 0 and not a.attisdropped
+    );
+    v_names := (
+        select coalesce(jsonb_object_agg(n.column_name, n.present_name), '{}')
+        from chronicle.renamed_columns(_table_id) as n
+    );
+
+    v_options.masked_columns := array(
+        select c.name
+        from unnest(v_columns) as c (name)
+        where c.name in (
+            select coalesce(v_names ->> m.name, m.name)
+            from unnest(v_options.masked_columns) as m (name)
+        )
+        or c.name ~* ('^' || chronicle.masked_key() || '$')
+        and c.name not in (
+            select coalesce(v_names ->> k.name, k.name)
+            from unnest(v_options.captured_columns || v_options.excluded_columns) as k (name)
+        )
+    );
+    v_options.excluded_columns := array(
+        select e.name
+        from (
+            select coalesce(v_names ->> x.name, x.name)::name as name
+            from unnest(v_options.excluded_columns) as x (name)
+        ) as e
+        where e.name = any(v_columns)
+    );
+    v_options.organization_column := (
+        select c.name
+        from unnest(v_columns) as c (name)
+        where c.name
+            = coalesce(v_names ->> v_options.organization_column, v_options.organization_column)
+    );
+    v_options.key_columns := case
+        when chronicle.primary_key_columns(v_table) <> '{}'
+            then chronicle.primary_key_columns(v_table)
+        else array(
+            select coalesce(v_names ->> k.name, k.name)::name
+            from unnest(v_options.key_columns) with ordinality as k (name, place)
+            where coalesce(v_names ->> k.name, k.name)::name = any(v_columns)
+            order by k.place
+        )
+    end;
+    return v_options;
+end
+$$;
+
+comment on function chronicle.present_options(integer) is
+'Private. The options of a tracked table, carried over to the columns that it has now.';
+
+revoke execute on function chronicle.present_options(integer) from public;
+grant execute on function chronicle.present_options(integer) to chronicle_reader, chronicle_admin;
+
+-- Runs as its caller, as chronicle.enable_tracking does.
+create or replace function chronicle.refresh_tracking(_table regclass default null)
+returns table (table_name text, outcome text)
+language plpgsql
+volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_tracked record;
+    v_options chronicle.table_registry;
+begin
+    if _table is not null and chronicle.tracked_table_id(_table) is null then
+        raise exception '% is not tracked', _table
+            using errcode = 'ZC005',
+                hint = 'select * from chronicle.tracked_tables shows what is.';
+    end if;
+    for v_tracked in
+        select r.table_id, n.relation, c.relowner
+        from chronicle.table_registry as r
+        inner join chronicle.table_names as n on n.table_id = r.table_id
+        inner join pg_catalog.pg_class as c on c.oid = n.relation
+        where r.tracked_until is null
+            and n.relation = coalesce(
+                (
+                    select t.relation
+                    from chronicle.table_names as t
+                    where t.table_id = chronicle.tracked_table_id(_table)
+                ),
+                n.relation
+            )
+        order by n.schema_name, n.table_name
+    loop
+        table_name := v_tracked.relation::regclass;
+        if chronicle.is_captured_whole(v_tracked.relation)
+            and chronicle.has_shape(v_tracked.table_id)
+            and chronicle.has_key(v_tracked.table_id)
+        then
+            outcome := 'unchanged';
+        elsif not pg_has_role(v_tracked.relowner, 'USAGE') then
+            outcome := 'skipped: must be owner';
+        else
+            v_options := chronicle.present_options(v_tracked.table_id);
+            perform chronicle.enable_tracking(
+                v_tracked.relation, v_options.resource_type, v_options.organization_column,
+                v_options.excluded_columns, v_options.masked_columns, v_options.capture,
+                v_options.key_columns, v_options.truncate, v_options.requires_actor
+            );
+            outcome := 'refreshed';
+        end if;
+        return next;
+    end loop;
+end
+$$;
+
+comment on function chronicle.refresh_tracking(regclass) is
+'Takes up how tracked tables have changed since: columns that were added, renamed, dropped or
+retyped, another key, new partitions, triggers that are missing, the oids of a restored database.
+Options stay, and follow renamed columns. For each table: refreshed, unchanged, or skipped: must be
+owner. Every change is an event.
+_table: one table; by default all that are tracked.
+Errors: ZC005 for a table that is not tracked.';
+
+revoke execute on function chronicle.refresh_tracking(regclass) from public;
+grant execute on function chronicle.refresh_tracking(regclass) to chronicle_admin;
+
+create or replace function chronicle.capture_gaps(_table regclass)
+returns text[]
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select coalesce(array_agg(g.sentence order by g.place, g.sentence), '{}')
+    from (
+        select
+            1 as place,
+            format(
+                'A truncate of partition %s by itself is not recorded; '
+                'chronicle.refresh_tracking takes it up.',
+                p.relation
+            ) as sentence
+        from chronicle.uncovered_partitions(_table) as p (relation)
+        union all
+        select
+            2,
+            format('What the server of foreign partition %s does to it is not seen.', p.relid)
+        from pg_partition_tree(_table) as p
+        inner join pg_catalog.pg_class as c on c.oid = p.relid
+        where c.relkind = 'f'
+        union all
+        select
+            3,
+            format(
+                'Rows of %s, which inherits from it, are not recorded; track it as well.',
+                i.inhrelid::regclass
+            )
+        from pg_catalog.pg_inherits as i
+        inner join pg_catalog.pg_class as c on c.oid = i.inhrelid
+        where i.inhparent = _table
+            and not c.relispartition
+            and chronicle.tracked_table_id(i.inhrelid) is null
+        union all
+        select
+            4,
+            case
+                when not has_table_privilege('chronicle_table_reader', _table, 'SELECT')
+                    then 'A truncate is recorded without its rows: chronicle_table_reader may not '
+                        'read them; chronicle.refresh_tracking allows it.'
+                else 'A truncate is recorded without its rows: the table''s row-level security '
+                    'would hide some from chronicle_table_reader.'
+            end
+        from pg_catalog.pg_class as c
+        inner join chronicle.table_registry as r
+            on r.table_id = chronicle.tracked_table_id(_table) and r.truncate = 'rows'
+        where c.oid = _table
+            and (
+                c.relrowsecurity
+                or not has_table_privilege('chronicle_table_reader', _table, 'SELECT')
+            )
+        union all
+        select
+            5,
+            format(
+                'What the INSTEAD OF triggers of view %s write elsewhere is recorded only where '
+                'that is tracked.', v.oid::regclass
+            )
+        from pg_catalog.pg_depend as d
+        inner join pg_catalog.pg_rewrite as w on w.oid = d.objid
+        inner join pg_catalog.pg_class as v on v.oid = w.ev_class and v.relkind = 'v'
+        where d.classid = 'pg_catalog.pg_rewrite'::regclass
+            and d.refclassid = 'pg_catalog.pg_class'::regclass
+            and d.refobjid = _table
+            and exists (
+                select from pg_catalog.pg_trigger as t where t.tgrelid = v.oid and t.tgtype & 64 > 0
+            )
+        group by v.oid
+        union all
+        select 6, format('Changes that subscription "%s" brings are not recorded.', s.subname)
+        from pg_catalog.pg_subscription_rel as u
+        inner join pg_catalog.pg_subscription as s on s.oid = u.srsubid
+        where u.srrelid = _table
+            or u.srrelid in (select p.relid from pg_partition_tree(_table) as p)
+        group by s.subname
+    ) as g
+$$;
+
+comment on function chronicle.capture_gaps(regclass) is
+'Private. Ways to change what a tracked table shows that leave no event, each in a sentence.';
+
+revoke execute on function chronicle.capture_gaps(regclass) from public;
+grant execute on function chronicle.capture_gaps(regclass) to chronicle_reader, chronicle_admin;
+
 create view chronicle.tracked_tables as
 select
     r.table_id,
@@ -1446,13 +2799,17 @@ select
     r.organization_column,
     r.excluded_columns,
     r.masked_columns,
+    r.capture,
+    r.truncate,
+    r.requires_actor,
     r.tracked_since,
     r.tracked_until,
     case
         when r.tracked_until is not null then 'ended'
         when n.relation is null then 'broken'
         when not chronicle.has_capture_triggers(n.relation) then 'broken'
-        when not chronicle.has_shape(r.table_id) then 'drifted'
+        when not chronicle.has_shape(r.table_id) or not chronicle.has_key(r.table_id)
+            then 'drifted'
         when h.untracked_children is not null then 'partial'
         else 'tracked'
     end as state,
@@ -1461,20 +2818,29 @@ select
         when n.relation is null
             then 'No capture trigger stands: the table or its triggers were dropped.'
         when not chronicle.has_capture_triggers(n.relation)
-            then 'A capture trigger is missing or disabled; chronicle.enable_tracking puts it back.'
+            then 'A capture trigger is missing or off; chronicle.refresh_tracking puts it back.'
         when not chronicle.has_shape(r.table_id)
             then concat_ws(
                 ' ',
-                'The table has changed since: its rows are recorded in their text form.',
+                'The table has changed since: its rows are recorded whole, values as text.',
                 'Now: ' || d.added || '.',
                 'Before: ' || d.lost || '.',
-                'chronicle.enable_tracking takes it up.'
+                'chronicle.refresh_tracking takes it up.'
             )
+        when not chronicle.has_key(r.table_id)
+            then
+                'The table has another primary key since; its records go by the former one. '
+                'chronicle.refresh_tracking takes it up.'
         when h.untracked_children is not null
             then
                 'Rows of tables that inherit from it are not recorded; track these as well: '
                 || h.untracked_children || '.'
-    end as problem
+    end as problem,
+    case
+        when r.tracked_until is null and n.relation is not null
+            then chronicle.capture_gaps(n.relation)
+        else '{}'
+    end as not_covered
 from chronicle.table_registry as r
 inner join chronicle.table_names as n on n.table_id = r.table_id
 left join lateral (
@@ -1525,17 +2891,25 @@ comment on column chronicle.tracked_tables.excluded_columns is
 'Columns that are not recorded.';
 comment on column chronicle.tracked_tables.masked_columns is
 'Columns recorded as "[masked]".';
+comment on column chronicle.tracked_tables.capture is
+'changes or full: what the event of an update holds.';
+comment on column chronicle.tracked_tables.truncate is
+'rows, event or refuse.';
+comment on column chronicle.tracked_tables.requires_actor is
+'Whether a change is refused when the context names no actor.';
 comment on column chronicle.tracked_tables.tracked_since is
 'When tracking was last begun.';
 comment on column chronicle.tracked_tables.tracked_until is
 'When tracking ended; null while it goes on.';
 comment on column chronicle.tracked_tables.state is
-'tracked, drifted (changed since: rows are recorded in their text form), partial (tables inherit
+'tracked, drifted (changed since: rows are recorded whole, values as text), partial (tables inherit
 from it that are not tracked), broken (a trigger is missing or disabled) or ended.';
 comment on column chronicle.tracked_tables.problem is
 'What is wrong and what mends it; null when nothing is.';
+comment on column chronicle.tracked_tables.not_covered is
+'Ways to change what the table shows that leave no event, each in a sentence.';
 
 revoke all on chronicle.tracked_tables from public;
 grant select on chronicle.tracked_tables to chronicle_reader, chronicle_admin;
 
-revoke create on schema chronicle from chronicle_writer;
+revoke create on schema chronicle from chronicle_writer, chronicle_table_reader;

@@ -81,12 +81,19 @@ set local role chronicle_owner;
 -- migration: 0006_capture
 -- Tables whose changes become events.
 set local role chronicle_owner;
-grant create on schema chronicle to chronicle_writer;
+grant create on schema chronicle to chronicle_writer, chronicle_table_reader;
+\ir capture/types.sql
 \ir capture/table_registry.sql
 \ir capture/table_shape.sql
 \ir capture/table_names.sql
 \ir capture/has_shape.sql
 \ir capture/planned_shape.sql
+\ir capture/tracking_periods.sql
+\ir capture/renamed_columns.sql
+\ir capture/present_columns.sql
+\ir capture/planned_columns.sql
+\ir capture/drifted_image.sql
+\ir capture/drifted_key.sql
 \ir capture/capture_columns.sql
 \ir capture/capture_settings.sql
 \ir capture/object_expression.sql
@@ -94,21 +101,41 @@ grant create on schema chronicle to chronicle_writer;
 \ir capture/key_statements.sql
 \ir capture/update_statements.sql
 \ir capture/rendering_block.sql
+\ir capture/refuse_without_actor.sql
+\ir capture/record_table_event.sql
 \ir capture/capture_function_body.sql
+\ir capture/unguarded_partitions.sql
+\ir capture/refuse_truncate.sql
+\ir capture/truncate_function_body.sql
+\ir capture/primary_key_columns.sql
 \ir capture/tracked_table_id.sql
+\ir capture/known_table_id.sql
+\ir capture/has_key.sql
 \ir capture/has_capture_triggers.sql
+\ir capture/uncovered_partitions.sql
+\ir capture/is_captured_whole.sql
 \ir capture/tracking_options.sql
 \ir capture/check_trackable.sql
 \ir capture/check_owns_table.sql
 \ir capture/check_owner_consents.sql
+\ir capture/complete_tracking_options.sql
+\ir capture/begin_tracking_period.sql
 \ir capture/register_tracked_table.sql
+\ir capture/consented_options.sql
 \ir capture/create_capture_functions.sql
+\ir capture/create_truncate_function.sql
+\ir capture/place_capture_triggers.sql
+\ir capture/share_rows.sql
+\ir capture/close_capture_functions.sql
 \ir capture/confirm_tracking.sql
 \ir capture/retire_tracked_table.sql
 \ir capture/enable_tracking.sql
 \ir capture/disable_tracking.sql
+\ir capture/present_options.sql
+\ir capture/refresh_tracking.sql
+\ir capture/capture_gaps.sql
 \ir capture/tracked_tables.sql
-revoke create on schema chronicle from chronicle_writer;
+revoke create on schema chronicle from chronicle_writer, chronicle_table_reader;
 
 -- migration: 0007_history
 -- Reading the log back.

@@ -15,9 +15,11 @@ comment on schema chronicle_capture is
 not for calling.';
 
 grant usage on schema chronicle
-to chronicle_writer, chronicle_sealer, chronicle_app, chronicle_reader, chronicle_admin;
+to chronicle_writer, chronicle_sealer, chronicle_app, chronicle_reader, chronicle_admin,
+chronicle_table_reader;
 
--- The writer generates the capture functions and owns them.
-grant usage, create on schema chronicle_capture to chronicle_writer;
+-- The writer generates the capture functions and owns them, but for the one that reads what a
+-- truncate is about to empty.
+grant usage, create on schema chronicle_capture to chronicle_writer, chronicle_table_reader;
 -- An administrator attaches a function to a trigger, and so must find it. Executing it takes more.
 grant usage on schema chronicle_capture to chronicle_admin;

@@ -8,7 +8,12 @@
 --
 -- Rendering: a type that a user can define may have a cast to json, and jsonb_build_object would
 -- run it with the writer's rights. Such values are rendered by the output function of their type,
--- and so are arrays that do not begin at 1, since JSON has no bounds.
+-- as a string, and so is what JSON has no form for: arrays that do not begin at 1, minus zero, and
+-- arrays of JSON, whose brackets could be either's.
+--
+-- In a column of JSON, a string in the image holds the text of the value. So JSON null is "null",
+-- and stays apart from the SQL null; a JSON string keeps its quotes; and json that jsonb would not
+-- give back to the letter (white space, double keys, escapes) is kept to the letter.
 create or replace function chronicle.capture_columns(_table regclass, _masked_columns name[])
 returns table (
     column_name name,
@@ -106,9 +111,30 @@ as $$
                 then 'case when %1$s.%2$I is distinct from null then ''[masked]'' end'
             when d.is_user_type
                 then 'case when %1$s.%2$I is distinct from null then format(''%%s'', %1$s.%2$I) end'
+            when d.is_array and d.base_type in ('json'::regtype, 'jsonb'::regtype)
+                then 'case when %1$s.%2$I is not null then format(''%%s'', %1$s.%2$I) end'
             when d.is_array
                 then 'case when position(''['' in replace(array_dims(%1$s.%2$I), ''[1:'', '''')) '
-                    '> 0 then to_jsonb(format(''%%s'', %1$s.%2$I)) else to_jsonb(%1$s.%2$I) end'
+                    '> 0'
+                    || case
+                        when d.base_type in ('float4'::regtype, 'float8'::regtype)
+                            then ' or format(''%%s'', %1$s.%2$I) ~ ''[{,]-0[,}]'''
+                        else ''
+                    end
+                    || ' then to_jsonb(format(''%%s'', %1$s.%2$I)) else to_jsonb(%1$s.%2$I) end'
+            when d.base_type in ('float4'::regtype, 'float8'::regtype)
+                then 'case when %1$s.%2$I = 0 and format(''%%s'', %1$s.%2$I) = ''-0'' '
+                    'then to_jsonb(''-0''::text) else to_jsonb(%1$s.%2$I) end'
+            when d.base_type = 'jsonb'::regtype
+                then 'case when jsonb_typeof(%1$s.%2$I) in (''string'', ''null'') '
+                    'then to_jsonb(format(''%%s'', %1$s.%2$I)) else %1$s.%2$I end'
+            when d.base_type = 'json'::regtype
+                then 'case when %1$s.%2$I is null then null '
+                    'when format(''%%s'', %1$s.%2$I) ~ ''^[[:space:]]*["n]|[\\]u'' '
+                    'or format(''%%s'', %1$s.%2$I) '
+                    '<> format(''%%s'', format(''%%s'', %1$s.%2$I)::jsonb) '
+                    'then to_jsonb(format(''%%s'', %1$s.%2$I)) '
+                    'else format(''%%s'', %1$s.%2$I)::jsonb end'
             else '%1$s.%2$I'
         end as template
     ) as v
@@ -123,4 +149,5 @@ is_user_type: the type is, or is made of, one that is not built in. base_type: w
 domains and arrays. _masked_columns: those of which no value is rendered.';
 
 revoke execute on function chronicle.capture_columns(regclass, name[]) from public;
-grant execute on function chronicle.capture_columns(regclass, name[]) to chronicle_writer;
+grant execute on function chronicle.capture_columns(regclass, name[])
+to chronicle_writer, chronicle_table_reader;

@@ -16,8 +16,6 @@ declare
     v_action_type constant text := case _operation
         when 'INSERT' then 'create' when 'UPDATE' then 'update' else 'delete'
     end;
-    v_action constant text := _options.resource_type || '.'
-        || case _operation when 'TRUNCATE' then 'truncate' else v_action_type end;
 begin
     return format(
         $body$
@@ -26,7 +24,9 @@ declare
     v_after jsonb;
     v_changed text[];
     v_related jsonb;
+    v_columns jsonb;
     v_resource_id text;
+    v_previous_id text;
     v_organization_id text;
     v_error text;
     v_random bytea;
@@ -61,7 +61,7 @@ begin
     if concat(
         current_setting('chronicle.context', true), current_setting('request.jwt.claims', true)
     ) = '' then
-        insert into chronicle.events (
+%6$s        insert into chronicle.events (
             event_id, seq, transaction_id, occurred_at, recorded_at, payload_salt, organization_id,
             actor_type, actor_id, context_state, origin, action_type, action, resource_type,
             resource_id, related_resources, table_id, details_before, details_after,
@@ -76,7 +76,7 @@ begin
     end if;
 
     v_context := chronicle.resolve_context();
-    insert into chronicle.events (
+%7$s    insert into chronicle.events (
         event_id, seq, transaction_id, occurred_at, recorded_at, payload_salt, organization_id,
         actor_type,
         actor_id,
@@ -85,7 +85,7 @@ begin
         context_state, origin, action_type, action, reason, resource_type, resource_id,
         related_resources, table_id, details_before, details_after, changed_columns, payload_error,
         ai_operation_id, session_id, request_id, trace_id,
-        operation_id, ip_address, user_agent, client_info
+        operation_id, parent_event_id, ip_address, user_agent, client_info
     ) values (
         v_event_id, v_seq, v_transaction_id, v_now, v_now, v_payload_salt,
         coalesce(v_organization_id, v_context.organization_id),
@@ -102,26 +102,38 @@ begin
         v_context.context_state, 'captured', %2$L, %3$L, v_context.reason, %4$L, v_resource_id,
         v_related, %5$s, v_before, v_after, v_changed, v_error,
         v_context.ai_operation_id, v_context.session_id, v_context.request_id, v_context.trace_id,
-        v_context.operation_id, v_context.ip_address, v_context.user_agent, v_context.client_info
+        v_context.operation_id, v_context.parent_event_id, v_context.ip_address,
+        v_context.user_agent, v_context.client_info
     );
     return null;
 end
 $body$,
-        case
-            when _operation = 'TRUNCATE' then ''
-            else chronicle.rendering_block(_table, _options, _operation)
-        end, -- 1
+        chronicle.rendering_block(_table, _options, _operation), -- 1
         v_action_type,
-        v_action, -- 3
+        _options.resource_type || '.' || v_action_type, -- 3
         _options.resource_type,
-        _options.table_id -- 5
+        _options.table_id, -- 5
+        case
+            when _options.requires_actor
+                then E'        perform chronicle.refuse_without_actor(tg_relid);\n'
+            else ''
+        end,
+        case
+            when _options.requires_actor then
+                E'    if v_context.context_state not in (''asserted'', ''verified'')\n'
+                '        or v_context.actor_id is null\n'
+                '    then\n'
+                '        perform chronicle.refuse_without_actor(tg_relid);\n'
+                '    end if;\n'
+            else ''
+        end -- 7
     );
 end
 $$;
 
 comment on function chronicle.capture_function_body(regclass, chronicle.table_registry, text) is
 'Private. The text of a trigger function that captures changes of a table. _options: its row of the
-registry. _operation: INSERT, UPDATE, DELETE or TRUNCATE.';
+registry. _operation: INSERT, UPDATE or DELETE.';
 
 revoke execute on function chronicle.capture_function_body(regclass, chronicle.table_registry, text)
 from public;

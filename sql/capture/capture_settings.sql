@@ -41,4 +41,5 @@ comment on function chronicle.capture_settings(regclass) is
 'Private. The SET clauses by which a table''s values are rendered alike in every session.';
 
 revoke execute on function chronicle.capture_settings(regclass) from public;
-grant execute on function chronicle.capture_settings(regclass) to chronicle_writer;
+grant execute on function chronicle.capture_settings(regclass)
+to chronicle_writer, chronicle_table_reader;

@@ -29,4 +29,5 @@ comment on function chronicle.check_owner_consents(regclass) is
 while tracking is enabled.';
 
 revoke execute on function chronicle.check_owner_consents(regclass) from public;
-grant execute on function chronicle.check_owner_consents(regclass) to chronicle_writer;
+grant execute on function chronicle.check_owner_consents(regclass)
+to chronicle_writer, chronicle_table_reader;

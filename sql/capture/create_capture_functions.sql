@@ -10,32 +10,18 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_options chronicle.table_registry;
+    v_options constant chronicle.table_registry := chronicle.consented_options(_table, _table_id);
     v_owner name;
     v_operation text;
     v_name text;
 begin
-    perform chronicle.check_owner_consents(_table);
-    select r.* into v_options
-    from chronicle.table_registry as r
-    inner join pg_catalog.pg_namespace as n on n.nspname = r.schema_name
-    inner join pg_catalog.pg_class as c on c.relnamespace = n.oid and c.relname = r.table_name
-    where r.table_id = _table_id
-        and r.tracked_until is null
-        and c.oid = _table
-        and coalesce(chronicle.tracked_table_id(_table), _table_id) = _table_id;
-    if not found then
-        raise exception '% is not registered as %', _table, _table_id
-            using errcode = 'object_not_in_prerequisite_state',
-                hint = 'Call chronicle.enable_tracking, not what it calls.';
-    end if;
     select pg_get_userbyid(c.relowner) into strict v_owner
     from pg_catalog.pg_class as c
     where c.oid = _table;
 
     -- row_security is pinned because every script of pg_dump turns it off, and the server would
     -- then refuse the insert that a policy allows.
-    foreach v_operation in array array['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE'] loop
+    foreach v_operation in array array['INSERT', 'UPDATE', 'DELETE'] loop
         v_name := format('chronicle_capture.capture_%s_%s()', _table_id, lower(v_operation));
         -- Whoever replaces a function must be able to execute it, its owner too.
         if to_regprocedure(v_name) is not null then
@@ -65,7 +51,7 @@ $$;
 comment on function chronicle.create_capture_functions(regclass, integer) is
 'Private. Makes the trigger functions that capture a registered table, executable by the table''s
 owner until chronicle.confirm_tracking.
-Errors: 42501 unless the owner consents; 55000 for another table than the registered one.';
+Errors: as chronicle.consented_options.';
 
 revoke execute on function chronicle.create_capture_functions(regclass, integer) from public;
 grant execute on function chronicle.create_capture_functions(regclass, integer) to chronicle_admin;

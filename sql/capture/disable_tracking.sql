@@ -7,7 +7,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_table_id constant integer := chronicle.tracked_table_id(_table);
-    v_operation text;
+    v_relation regclass;
 begin
     if v_table_id is null then
         raise exception '% is not tracked', coalesce(_table::text, 'null')
@@ -16,9 +16,20 @@ begin
     end if;
     perform chronicle.check_owns_table(_table);
 
-    foreach v_operation in array array['insert', 'update', 'delete', 'truncate'] loop
-        execute format('drop trigger if exists "!chronicle_%s" on %s', v_operation, _table);
+    execute format('lock table %s in share row exclusive mode', _table);
+    for v_relation in
+        select t.tgrelid
+        from pg_catalog.pg_trigger as t
+        inner join pg_catalog.pg_proc as p on p.oid = t.tgfoid
+        where p.pronamespace = 'chronicle_capture'::regnamespace
+            and p.proname = format('capture_%s_truncate', v_table_id)
+    loop
+        execute format('drop trigger "!chronicle_truncate" on %s', v_relation);
     end loop;
+    execute format('drop trigger if exists "!chronicle_insert" on %s', _table);
+    execute format('drop trigger if exists "!chronicle_update" on %s', _table);
+    execute format('drop trigger if exists "!chronicle_delete" on %s', _table);
+    perform chronicle.share_rows(_table, false);
     perform chronicle.retire_tracked_table(v_table_id);
 end
 $$;

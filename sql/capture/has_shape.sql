@@ -16,4 +16,4 @@ made.';
 
 revoke execute on function chronicle.has_shape(integer) from public;
 grant execute on function chronicle.has_shape(integer)
-to chronicle_writer, chronicle_reader, chronicle_admin;
+to chronicle_writer, chronicle_table_reader, chronicle_reader, chronicle_admin;

@@ -25,7 +25,7 @@ as $$
         select 1 as place, 'v_resource_id' as variable, k.value, k.is_short
         from (
             select
-                chronicle.key_expression(_row, _options.key_columns) as value,
+                chronicle.key_expression(_row, _table, _options.key_columns) as value,
                 bool_and(c.is_short) and cardinality(_options.key_columns) = 1 as is_short
             from chronicle.capture_columns(_table, '{}') as c
             where c.column_name = any(_options.key_columns)
@@ -47,4 +47,4 @@ _row: old or new. _options: the table''s row of the registry.';
 revoke execute on function chronicle.key_statements(text, regclass, chronicle.table_registry)
 from public;
 grant execute on function chronicle.key_statements(text, regclass, chronicle.table_registry)
-to chronicle_writer;
+to chronicle_writer, chronicle_table_reader;

@@ -23,4 +23,5 @@ comment on function chronicle.object_expression(name[], text[]) is
 values.';
 
 revoke execute on function chronicle.object_expression(name[], text[]) from public;
-grant execute on function chronicle.object_expression(name[], text[]) to chronicle_writer;
+grant execute on function chronicle.object_expression(name[], text[])
+to chronicle_writer, chronicle_table_reader;

@@ -21,4 +21,5 @@ comment on function chronicle.planned_shape(integer, regclass) is
 tracked table.';
 
 revoke execute on function chronicle.planned_shape(integer, regclass) from public;
-grant execute on function chronicle.planned_shape(integer, regclass) to chronicle_writer;
+grant execute on function chronicle.planned_shape(integer, regclass)
+to chronicle_writer, chronicle_table_reader;

@@ -10,10 +10,6 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_row constant text := case _operation when 'DELETE' then 'old' else 'new' end;
-    -- The text form of a row shows every column, so not where some are not to be recorded.
-    v_shows_rows constant boolean := cardinality(
-        _options.masked_columns || _options.excluded_columns
-    ) = 0;
     v_names name[];
     v_old_values text[];
     v_new_values text[];
@@ -42,21 +38,29 @@ begin
                 E'        v_before := %s;\n', chronicle.object_expression(v_names, v_old_values)
             )
         when 'UPDATE' then
-            E'        v_before := ''{}'';\n'
-            '        v_after := ''{}'';\n'
-            '        v_changed := ''{}'';\n'
+            case _options.capture
+                when 'changes' then E'        v_before := ''{}'';\n        v_after := ''{}'';\n'
+                else ''
+            end
+            || E'        v_changed := ''{}'';\n'
             || coalesce(chronicle.update_statements(_table, _options), '')
             -- Only columns that are not recorded have changed.
             || E'        if v_changed = ''{}'' then\n            return null;\n        end if;\n'
-            || case when cardinality(_options.key_columns) = 0 then '' else format(
-                E'        if v_resource_id <> %1$s then\n'
-                '            v_related := jsonb_build_array(jsonb_build_object(\n'
-                '                ''relation'', ''previous_key'', ''resource_type'', %2$L,\n'
-                '                ''resource_id'', %1$s\n'
-                '            ));\n'
-                '        end if;\n',
-                chronicle.key_expression('old', _options.key_columns), _options.resource_type
-            ) end
+            || case _options.capture
+                when 'full' then format(
+                    E'        v_before := %s;\n        v_after := %s;\n',
+                    chronicle.object_expression(v_names, v_old_values),
+                    chronicle.object_expression(v_names, v_new_values)
+                )
+                else ''
+            end
+            || case
+                when cardinality(_options.key_columns) = 0 then ''
+                else format(
+                    E'        v_previous_id := %s;\n',
+                    chronicle.key_expression('old', _table, _options.key_columns)
+                )
+            end
     end;
 
     -- Where the plan can not know: a row is equal to one of the columns known here, unless a column
@@ -97,10 +101,12 @@ begin
 %3$s    exception
         when undefined_column or undefined_function or undefined_object or datatype_mismatch then
             v_error := sqlstate || ': the table has changed since it was tracked: ' || sqlerrm;
-            v_changed := null;
             begin
-                v_before := %4$s;
-                v_after := %5$s;
+                v_columns := coalesce(
+                    chronicle.planned_columns(%4$s, %5$L), chronicle.present_columns(%4$s, tg_relid)
+                );
+%6$s                v_resource_id := chronicle.drifted_key(v_columns, %7$s);
+                v_organization_id := nullif(%7$s ->> (v_columns ->> 'organization'), '');
             exception
                 when data_exception or program_limit_exceeded or out_of_memory or internal_error
                 then
@@ -111,27 +117,53 @@ begin
             v_error := sqlstate || ': ' || sqlerrm;
             v_before := null;
             v_after := null;
-%6$s    end;
-$block$,
+%9$s    end;
+%8$s$block$,
         v_misfit, -- 1
         chronicle.key_statements(v_row, _table, _options),
         v_rendering, -- 3
+        _options.table_id,
+        _table::oid, -- 5
+        concat(
+            case when _operation <> 'INSERT' then
+                E'                v_before := '
+                'chronicle.drifted_image(v_columns, format(''%s'', old));\n'
+            end,
+            case when _operation <> 'DELETE' then
+                E'                v_after := '
+                'chronicle.drifted_image(v_columns, format(''%s'', new));\n'
+            end,
+            case when _operation = 'UPDATE' then
+                E'                v_changed := chronicle.changed_keys(v_before, v_after);\n'
+                || case
+                    when cardinality(_options.excluded_columns) = 0 then ''
+                    else E'                if v_changed = ''{}'' then\n'
+                        '                    return null;\n                end if;\n'
+                end
+                || E'                v_previous_id := '
+                'chronicle.drifted_key(v_columns, v_before);\n'
+            end
+        ),
+        case _operation when 'DELETE' then 'v_before' else 'v_after' end, -- 7
         case
-            when v_shows_rows and _operation <> 'INSERT'
-                then 'jsonb_build_object(''row'', format(''%s'', old))'
-            else 'null'
+            when _operation <> 'UPDATE' or cardinality(_options.key_columns) = 0 then ''
+            else format(
+                $related$
+    if v_resource_id <> v_previous_id then
+        v_related := jsonb_build_array(jsonb_build_object(
+            'relation', 'previous_key', 'resource_type', %L, 'resource_id', v_previous_id
+        ));
+    end if;
+$related$,
+                _options.resource_type
+            )
         end,
-        case
-            when v_shows_rows and _operation <> 'DELETE'
-                then 'jsonb_build_object(''row'', format(''%s'', new))'
-            else 'null'
-        end, -- 5
         case
             when _operation = 'UPDATE' then format(
                 E'            v_changed := array_remove(array[%s]::text[], null);\n', v_changed
             )
             else ''
-        end
+        end -- 9
     );
 end
 $$;
@@ -143,4 +175,4 @@ registry. _operation: INSERT, UPDATE or DELETE.';
 revoke execute on function chronicle.rendering_block(regclass, chronicle.table_registry, text)
 from public;
 grant execute on function chronicle.rendering_block(regclass, chronicle.table_registry, text)
-to chronicle_writer;
+to chronicle_writer, chronicle_table_reader;

@@ -20,6 +20,15 @@ begin
                 hint = 'Call chronicle.disable_tracking with the table.';
     end if;
 
+    update chronicle.tracking_periods as p
+    set until_seq = nextval('chronicle.events_seq'), ended_at = v_options.tracked_until
+    where p.table_id = _table_id
+        and p.from_seq = (
+            select max(l.from_seq)
+            from chronicle.tracking_periods as l
+            where l.table_id = _table_id
+        );
+
     execute format(
         'drop function chronicle_capture.capture_%1$s_insert(), '
         'chronicle_capture.capture_%1$s_update(), chronicle_capture.capture_%1$s_delete(), '

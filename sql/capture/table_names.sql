@@ -19,7 +19,9 @@ left join (
             from pg_catalog.pg_namespace as s
             where s.nspname = 'chronicle_capture'
         )
+        -- Not the copies on partitions, nor the triggers for truncate, which partitions have too.
         and g.tgparentid = 0
+        and p.proname like 'capture\_%\_insert'
     group by 1
 ) as t on t.table_id = r.table_id
 left join pg_catalog.pg_class as c on c.oid = t.tgrelid
@@ -37,4 +39,5 @@ comment on column chronicle.table_names.table_name is
 'Name of the table.';
 
 revoke all on chronicle.table_names from public;
-grant select on chronicle.table_names to chronicle_writer, chronicle_reader, chronicle_admin;
+grant select on chronicle.table_names
+to chronicle_writer, chronicle_table_reader, chronicle_reader, chronicle_admin;

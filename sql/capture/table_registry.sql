@@ -10,6 +10,9 @@ create table chronicle.table_registry (
     masked_columns name[] not null,
     captured_columns name[] not null,
     key_columns name[] not null,
+    capture chronicle.capture_mode not null,
+    truncate chronicle.truncate_mode not null,
+    requires_actor boolean not null,
     shape text[] not null,
     tracked_since timestamptz not null default clock_timestamp(),
     tracked_until timestamptz,
@@ -39,7 +42,14 @@ comment on column chronicle.table_registry.masked_columns is
 comment on column chronicle.table_registry.captured_columns is
 'Columns that the capture function knows.';
 comment on column chronicle.table_registry.key_columns is
-'The primary key, in its order; empty: the table has none, and resource_id is null.';
+'The primary key, in its order, or what stands for it; empty: there is none, and resource_id is
+null.';
+comment on column chronicle.table_registry.capture is
+'Whether the event of an update holds what changed or both whole rows.';
+comment on column chronicle.table_registry.truncate is
+'Whether a truncate is recorded row by row, as one event, or refused.';
+comment on column chronicle.table_registry.requires_actor is
+'Whether a change is refused when the context names no actor.';
 comment on column chronicle.table_registry.shape is
 'Every column with its type, in order, as the capture functions know them.';
 comment on column chronicle.table_registry.tracked_since is
@@ -48,4 +58,5 @@ comment on column chronicle.table_registry.tracked_until is
 'When tracking ended; null while it goes on.';
 
 revoke all on chronicle.table_registry from public;
-grant select on chronicle.table_registry to chronicle_writer, chronicle_reader, chronicle_admin;
+grant select on chronicle.table_registry
+to chronicle_writer, chronicle_table_reader, chronicle_reader, chronicle_admin;

@@ -16,4 +16,4 @@ comment on function chronicle.table_shape(regclass) is
 
 revoke execute on function chronicle.table_shape(regclass) from public;
 grant execute on function chronicle.table_shape(regclass)
-to chronicle_writer, chronicle_reader, chronicle_admin;
+to chronicle_writer, chronicle_table_reader, chronicle_reader, chronicle_admin;

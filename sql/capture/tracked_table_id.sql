@@ -18,4 +18,4 @@ comment on function chronicle.tracked_table_id(regclass) is
 
 revoke execute on function chronicle.tracked_table_id(regclass) from public;
 grant execute on function chronicle.tracked_table_id(regclass)
-to chronicle_admin, chronicle_writer, chronicle_reader;
+to chronicle_admin, chronicle_writer, chronicle_table_reader, chronicle_reader;

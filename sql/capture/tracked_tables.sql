@@ -8,13 +8,17 @@ select
     r.organization_column,
     r.excluded_columns,
     r.masked_columns,
+    r.capture,
+    r.truncate,
+    r.requires_actor,
     r.tracked_since,
     r.tracked_until,
     case
         when r.tracked_until is not null then 'ended'
         when n.relation is null then 'broken'
         when not chronicle.has_capture_triggers(n.relation) then 'broken'
-        when not chronicle.has_shape(r.table_id) then 'drifted'
+        when not chronicle.has_shape(r.table_id) or not chronicle.has_key(r.table_id)
+            then 'drifted'
         when h.untracked_children is not null then 'partial'
         else 'tracked'
     end as state,
@@ -23,20 +27,29 @@ select
         when n.relation is null
             then 'No capture trigger stands: the table or its triggers were dropped.'
         when not chronicle.has_capture_triggers(n.relation)
-            then 'A capture trigger is missing or disabled; chronicle.enable_tracking puts it back.'
+            then 'A capture trigger is missing or off; chronicle.refresh_tracking puts it back.'
         when not chronicle.has_shape(r.table_id)
             then concat_ws(
                 ' ',
-                'The table has changed since: its rows are recorded in their text form.',
+                'The table has changed since: its rows are recorded whole, values as text.',
                 'Now: ' || d.added || '.',
                 'Before: ' || d.lost || '.',
-                'chronicle.enable_tracking takes it up.'
+                'chronicle.refresh_tracking takes it up.'
             )
+        when not chronicle.has_key(r.table_id)
+            then
+                'The table has another primary key since; its records go by the former one. '
+                'chronicle.refresh_tracking takes it up.'
         when h.untracked_children is not null
             then
                 'Rows of tables that inherit from it are not recorded; track these as well: '
                 || h.untracked_children || '.'
-    end as problem
+    end as problem,
+    case
+        when r.tracked_until is null and n.relation is not null
+            then chronicle.capture_gaps(n.relation)
+        else '{}'
+    end as not_covered
 from chronicle.table_registry as r
 inner join chronicle.table_names as n on n.table_id = r.table_id
 left join lateral (
@@ -87,15 +100,23 @@ comment on column chronicle.tracked_tables.excluded_columns is
 'Columns that are not recorded.';
 comment on column chronicle.tracked_tables.masked_columns is
 'Columns recorded as "[masked]".';
+comment on column chronicle.tracked_tables.capture is
+'changes or full: what the event of an update holds.';
+comment on column chronicle.tracked_tables.truncate is
+'rows, event or refuse.';
+comment on column chronicle.tracked_tables.requires_actor is
+'Whether a change is refused when the context names no actor.';
 comment on column chronicle.tracked_tables.tracked_since is
 'When tracking was last begun.';
 comment on column chronicle.tracked_tables.tracked_until is
 'When tracking ended; null while it goes on.';
 comment on column chronicle.tracked_tables.state is
-'tracked, drifted (changed since: rows are recorded in their text form), partial (tables inherit
+'tracked, drifted (changed since: rows are recorded whole, values as text), partial (tables inherit
 from it that are not tracked), broken (a trigger is missing or disabled) or ended.';
 comment on column chronicle.tracked_tables.problem is
 'What is wrong and what mends it; null when nothing is.';
+comment on column chronicle.tracked_tables.not_covered is
+'Ways to change what the table shows that leave no event, each in a sentence.';
 
 revoke all on chronicle.tracked_tables from public;
 grant select on chronicle.tracked_tables to chronicle_reader, chronicle_admin;

@@ -31,9 +31,15 @@ as $$
                 format(
                     E'            if %1$s then\n'
                     '                v_changed := array_append(v_changed, %2$L);\n'
-                    '                v_before := v_before || jsonb_build_object(%2$L, %3$s);\n'
-                    '                v_after := v_after || jsonb_build_object(%2$L, %4$s);\n'
-                    '            end if;\n',
+                    || case
+                        when _options.capture = 'full' then ''
+                        else
+                            E'                v_before := v_before '
+                            '|| jsonb_build_object(%2$L, %3$s);\n'
+                            '                v_after := v_after '
+                            '|| jsonb_build_object(%2$L, %4$s);\n'
+                    end
+                    || E'            end if;\n',
                     c.comparison, c.column_name, c.old_value, c.new_value
                 ),
                 '' order by c.place

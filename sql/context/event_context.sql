@@ -14,6 +14,7 @@ create type chronicle.event_context as (
     client_info jsonb,
     reason text,
     ai_operation_id uuid,
+    parent_event_id uuid,
     context_state text
 );
 

@@ -60,4 +60,5 @@ comment on function chronicle.resolve_context() is
 request.jwt.claims (sub, role), else the database role. context_state says which; it never raises.';
 
 revoke execute on function chronicle.resolve_context() from public;
-grant execute on function chronicle.resolve_context() to chronicle_writer, chronicle_app;
+grant execute on function chronicle.resolve_context()
+to chronicle_writer, chronicle_table_reader, chronicle_app;

@@ -35,6 +35,12 @@ from (
         'lean', 'transaction_id_seq_idx', 'btree (transaction_id, seq)',
         'The order of sealing and export; all events of a transaction'
     ),
+    (
+        'lean', 'previous_key_idx',
+        'btree (table_id, (related_resources -> 0 ->> ''resource_id'')) '
+        'where table_id is not null and related_resources is not null',
+        'The captured update that gave a record another key, by the key before'
+    ),
     ('closed', 'time', 'btree (occurred_at)', 'Everything by time'),
     ('closed', 'action', 'btree (action, occurred_at)', 'One action by time'),
     (

@@ -29,4 +29,4 @@ comment on function chronicle.changed_keys(jsonb, jsonb) is
 
 revoke execute on function chronicle.changed_keys(jsonb, jsonb) from public;
 grant execute on function chronicle.changed_keys(jsonb, jsonb)
-to chronicle_reader, chronicle_app;
+to chronicle_writer, chronicle_reader, chronicle_app;

@@ -76,6 +76,9 @@ create index events_occurred_at_idx
 on chronicle.events (occurred_at) where organization_id is null;
 create index events_transaction_id_seq_idx
 on chronicle.events (transaction_id, seq);
+create index events_previous_key_idx
+on chronicle.events (table_id, (related_resources -> 0 ->> 'resource_id'))
+where table_id is not null and related_resources is not null;
 
 comment on table chronicle.events is
 'The log: one row an event, in the transaction of what it tells of. Append-only. Written by

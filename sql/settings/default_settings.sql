@@ -31,4 +31,9 @@ insert into chronicle.settings (name, value, description) values
 (
     'payload_limit_bytes', '16777216',
     'Greatest size of one logged event, all its fields together, in bytes.'
+),
+(
+    'truncate_row_limit', '100000',
+    'How many rows of one table a truncate records before they go; '
+    'of those beyond, only the number.'
 );

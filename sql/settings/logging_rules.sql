@@ -60,7 +60,8 @@ comment on function chronicle.masked_key() is
 nothing is masked.';
 
 revoke execute on function chronicle.masked_key() from public;
-grant execute on function chronicle.masked_key() to chronicle_writer;
+grant execute on function chronicle.masked_key()
+to chronicle_writer, chronicle_table_reader, chronicle_reader, chronicle_admin;
 
 create or replace function chronicle.payload_limit_bytes()
 returns integer

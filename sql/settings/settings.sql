@@ -24,6 +24,11 @@ create table chronicle.settings (
                         jsonb_typeof(value) = 'number'
                         and value between '1024' and '200000000'
                         and value::text ~ '^[0-9]+$'
+                when 'truncate_row_limit'
+                    then
+                        jsonb_typeof(value) = 'number'
+                        and value between '0' and '1000000000'
+                        and value::text ~ '^[0-9]+$'
             end,
             false
         )
@@ -42,4 +47,4 @@ comment on column chronicle.settings.description is
 
 revoke all on chronicle.settings from public;
 grant select on chronicle.settings
-to chronicle_writer, chronicle_reader, chronicle_app, chronicle_admin;
+to chronicle_writer, chronicle_table_reader, chronicle_reader, chronicle_app, chronicle_admin;

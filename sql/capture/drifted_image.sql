@@ -1,0 +1,48 @@
+-- The text form of a row is taken apart, since it is what the server makes of any row without
+-- running a cast of its types. Every value is a string then; in a column of JSON that is what a
+-- string stands for anyway.
+create or replace function chronicle.drifted_image(_columns jsonb, _row text)
+returns jsonb
+language sql
+immutable
+set search_path = pg_catalog, pg_temp
+as $$
+    select case when _row is not null and _row <> '' then
+        coalesce(
+            (
+                select jsonb_object_agg(
+                    f.name,
+                    case
+                        when f.value is not null and (_columns -> 'masked') @> to_jsonb(f.name)
+                            then '[masked]'
+                        else f.value
+                    end
+                )
+                from (
+                    select
+                        _columns -> 'names' ->> (m.place::integer - 1) as name,
+                        case
+                            when m.field[1] is not null
+                                then replace(replace(m.field[1], '""', '"'), '\\', '\')
+                            else nullif(m.field[2], '')
+                        end as value
+                    from regexp_matches(
+                        ',' || substr(_row, 2, length(_row) - 2),
+                        ',(?:"((?:[^"\\]|""|\\\\)*)"|([^,"]*))',
+                        'g'
+                    ) with ordinality as m (field, place)
+                ) as f
+                where f.name is not null and not (_columns -> 'excluded') @> to_jsonb(f.name)
+            ),
+            '{}'
+        )
+    end
+$$;
+
+comment on function chronicle.drifted_image(jsonb, text) is
+'Private. The image of a row of a table that has changed since it was tracked; every value is a
+string. _columns: as chronicle.present_columns gives them. _row: the row''s text form.';
+
+revoke execute on function chronicle.drifted_image(jsonb, text) from public;
+grant execute on function chronicle.drifted_image(jsonb, text)
+to chronicle_writer, chronicle_table_reader;

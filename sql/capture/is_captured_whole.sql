@@ -1,0 +1,25 @@
+create or replace function chronicle.is_captured_whole(_table regclass)
+returns boolean
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select chronicle.has_capture_triggers(_table)
+        and not exists (select from chronicle.uncovered_partitions(_table))
+        -- After a dump and restore, the functions know the table by another oid.
+        and exists (
+            select
+            from pg_catalog.pg_proc as p
+            where p.pronamespace = 'chronicle_capture'::regnamespace
+                and p.proname = format('capture_%s_insert', chronicle.tracked_table_id(_table))
+                and position(
+                    format('(%s, %L)', chronicle.tracked_table_id(_table), _table::oid) in p.prosrc
+                ) > 0
+        )
+$$;
+
+comment on function chronicle.is_captured_whole(regclass) is
+'Private. Whether nothing is left for chronicle.enable_tracking to do, the options being the same.';
+
+revoke execute on function chronicle.is_captured_whole(regclass) from public;
+grant execute on function chronicle.is_captured_whole(regclass) to chronicle_admin;

@@ -1,0 +1,75 @@
+-- What a capture function needs to know of a table that has changed since the function was made:
+-- what its columns are called now, and which of them may be shown. A column that is masked or
+-- excluded and has lost its name could be any of those that are new, so all of these are masked
+-- then; and so is a new one whose name asks for it.
+create or replace function chronicle.present_columns(_table_id integer, _relation oid)
+returns jsonb
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select jsonb_build_object(
+        'names', c.names,
+        'excluded', c.excluded,
+        'masked', c.masked,
+        'key', array(
+            select coalesce(n.present_name, k.name)
+            from unnest(r.key_columns) with ordinality as k (name, place)
+            left join chronicle.renamed_columns(_table_id) as n on n.column_name = k.name
+            order by k.place
+        ),
+        'key_names', r.key_columns,
+        'organization', coalesce(
+            (
+                select n.present_name
+                from chronicle.renamed_columns(_table_id) as n
+                where n.column_name = r.organization_column
+            ),
+            r.organization_column
+        )
+    )
+    from chronicle.table_registry as r
+    cross join lateral (
+        select
+            coalesce(array_agg(a.attname order by a.attnum), '{}') as names,
+            coalesce(
+                array_agg(a.attname) filter (
+                    where a.attname = any(r.excluded_columns) or a.attgenerated = 'v'
+                ),
+                '{}'
+            ) as excluded,
+            coalesce(
+                array_agg(a.attname) filter (
+                    where a.attname = any(r.masked_columns)
+                        or a.attname <> all(r.captured_columns || r.excluded_columns)
+                        and (
+                            a.attname ~* ('^' || chronicle.masked_key() || '$')
+                            or exists (
+                                select
+                                from unnest(r.masked_columns || r.excluded_columns) as h (name)
+                                where not exists (
+                                    select
+                                    from pg_catalog.pg_attribute as s
+                                    where s.attrelid = _relation
+                                        and s.attname = h.name
+                                        and not s.attisdropped
+                                )
+                            )
+                        )
+                ),
+                '{}'
+            ) as masked
+        from pg_catalog.pg_attribute as a
+        where a.attrelid = _relation and a.attnum > 0 and not a.attisdropped
+    ) as c
+    where r.table_id = _table_id
+$$;
+
+comment on function chronicle.present_columns(integer, oid) is
+'Private. The columns of a tracked table, or of one of its partitions, as they are now: names in
+their order; those excluded and masked; those of the key and of the organization, by their names of
+now; and key_names, what the key''s columns were called when tracking was last enabled.';
+
+revoke execute on function chronicle.present_columns(integer, oid) from public;
+grant execute on function chronicle.present_columns(integer, oid)
+to chronicle_writer, chronicle_table_reader;

@@ -1,0 +1,126 @@
+-- Fires before the truncate, since afterwards there is nothing to read. Every partition has the
+-- trigger as well: a truncate of the parent fires it on each, and each records its own rows. So on
+-- the parent only the rows of those partitions are left to be read that were made since.
+--
+-- Row-level security is off: where it would hide rows from the role that reads, the function says
+-- so instead of asking the table's policies, whose functions would run with the rights of that
+-- role.
+create or replace function chronicle.truncate_function_body(
+    _table regclass, _options chronicle.table_registry
+)
+returns text
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select format(
+        $body$
+declare
+    v_context constant chronicle.event_context := chronicle.resolve_context();
+    v_relation record;
+    v_query text;
+    v_limit bigint := 0;
+    v_rows bigint := 0;
+    v_recorded bigint := 0;
+    v_obstacle text;
+    v_before jsonb;
+    v_after jsonb;
+    v_changed text[];
+    v_columns jsonb;
+    v_resource_id text;
+    v_organization_id text;
+    v_error text;
+begin
+    if current_setting('session_replication_role') = 'replica'
+        and exists (select from pg_catalog.pg_stat_subscription as s where s.pid = pg_backend_pid())
+    then
+        return null;
+    end if;
+    -- A partition that was detached is a table of its own, and has lost its other triggers.
+    if not exists (
+        select from pg_catalog.pg_trigger as t
+        where t.tgrelid = tg_relid and t.tgname = '!chronicle_insert'
+    ) then
+        return null;
+    end if;
+%1$s    select c.oid::regclass as name, c.relkind, c.relispartition into strict v_relation
+    from pg_catalog.pg_class as c
+    where c.oid = tg_relid;
+    if '%2$s' = 'rows' then
+        v_obstacle := case
+            when not has_table_privilege(tg_relid, 'SELECT')
+                then 'chronicle_table_reader may not read the table'
+            when row_security_active(tg_relid)
+                then 'row-level security hides rows of the table from chronicle_table_reader'
+        end;
+        if v_obstacle is null then
+            select s.value::bigint into strict v_limit
+            from chronicle.settings as s
+            where s.name = 'truncate_row_limit';
+        end if;
+        v_query := case
+            when v_relation.relkind <> 'p' then format('from only %%s', v_relation.name)
+            else format(
+                'from %%s where tableoid = any(%%L::oid[])',
+                v_relation.name, chronicle.unguarded_partitions(tg_relid)
+            )
+        end;
+    end if;
+
+    -- The number of rows is told even where they can not be.
+    if v_query is not null and v_obstacle is null then
+        for old in execute 'select * ' || v_query loop
+            v_rows := v_rows + 1;
+            exit when v_rows > v_limit;
+            v_error := null;
+%3$s
+            perform chronicle.record_table_event(
+                %4$s, 'captured', 'delete', 'truncate', v_resource_id, v_organization_id,
+                v_before, null, null, v_error
+            );
+            v_recorded := v_recorded + 1;
+        end loop;
+        if v_rows > v_recorded then
+            execute 'select count(*) ' || v_query into v_rows;
+        end if;
+    end if;
+    perform chronicle.record_table_event(
+        %4$s, 'captured', 'delete', 'truncate', null, null, null, null,
+        jsonb_strip_nulls(jsonb_build_object(
+            'rows', case when v_query is not null and v_obstacle is null then v_rows end,
+            'recorded', v_recorded,
+            'partition', case when v_relation.relispartition then v_relation.name::text end
+        )),
+        v_obstacle
+    );
+    return null;
+end
+$body$,
+        concat(
+            case
+                when _options.requires_actor then
+                    E'    if v_context.context_state not in (''asserted'', ''verified'')\n'
+                    '        or v_context.actor_id is null\n'
+                    '    then\n'
+                    '        perform chronicle.refuse_without_actor(tg_relid);\n'
+                    '    end if;\n'
+            end,
+            case
+                when _options.truncate = 'refuse' then
+                    E'    perform chronicle.refuse_truncate(tg_relid);\n'
+            end
+        ), -- 1
+        _options.truncate,
+        chronicle.rendering_block(_table, _options, 'DELETE'), -- 3
+        _options.table_id
+    )
+$$;
+
+comment on function chronicle.truncate_function_body(regclass, chronicle.table_registry) is
+'Private. The text of a trigger function that records a truncate of a table. _options: its row of
+the registry.';
+
+revoke execute on function chronicle.truncate_function_body(regclass, chronicle.table_registry)
+from public;
+grant execute on function chronicle.truncate_function_body(regclass, chronicle.table_registry)
+to chronicle_table_reader;
