@@ -1,0 +1,243 @@
+"""Comparing what the log says with what the model knows."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from random import Random
+from typing import Any
+
+import psycopg
+
+from ask import rows, run, value
+from support import Connection
+
+from .cells import Image, parse
+from .sequence import MismatchError, Moment, Outcome, check_model
+from .world import Change, Table
+
+Event = tuple[str, str | None, str, str, str, bool]
+"""Action, record, old values, new values, changed columns, and whether there is an error."""
+
+
+def check_all(reader: Connection, outcome: Outcome) -> None:
+    """Everything that can be asked of a sequence; then everything is undone."""
+    dice = Random(outcome.schema)
+    check_captured(reader, outcome)
+    for moment in outcome.moments:
+        check_rows_as_of(reader, outcome, moment)
+    check_records_as_of(reader, outcome, dice)
+    check_histories(reader, outcome, dice)
+    undo(reader, outcome)
+    check_rows_as_of(reader, outcome, dice.choice(outcome.moments))
+
+
+def check_captured(reader: Connection, outcome: Outcome) -> None:
+    """Each committed transaction has left the events of its changes, and no other has left any."""
+    found: defaultdict[tuple[str, int], list[Event]] = defaultdict(list)
+    for table, transaction_id, action, record_id, old, new, changed, error in rows(
+        reader,
+        """
+        select
+            table_name, transaction_id, action, record_id, old_values::text, new_values::text,
+            changed_columns, payload_error
+        from chronicle.row_changes where schema_name = %s order by seq
+        """,
+        (outcome.schema,),
+    ):
+        found[table, transaction_id].append(
+            (action, record_id, shown(old), shown(new), _columns(changed, error), bool(error))
+        )
+    expected: defaultdict[tuple[str, int], list[Event]] = defaultdict(list)
+    for each in outcome.committed:
+        for change in each.changes:
+            expected[change.table, each.transaction_id].append(_event(change))
+    for key in sorted({*found, *expected}):
+        _compare(f"{key[0]}, transaction {key[1]}", found[key], expected[key])
+
+
+def check_rows_as_of(reader: Connection, outcome: Outcome, moment: Moment) -> None:
+    """Each table is what it was at that moment, value by value, in the columns that it still
+    has."""
+    for name, then in moment.tables.items():
+        now = outcome.world.tables[name]
+        kept = _kept_columns(then, now)
+        columns = ", ".join(f"{present}::text" for _, present in kept)
+        found = rows(
+            reader,
+            f"select {columns} from chronicle.rows_as_of(null::{outcome.schema}.{name}, %s)",
+            (moment.at,),
+        )
+        expected = [
+            tuple(version.row[former] for former, _ in kept) for version in then.versions.values()
+        ]
+        _compare(f"rows_as_of {name}, {_of(outcome, moment)}", found, expected)
+
+
+def check_records_as_of(reader: Connection, outcome: Outcome, dice: Random) -> None:
+    """Some records are what they were at some moments, or were not there."""
+    for name in outcome.world.tables:
+        for _ in range(2):
+            moment = dice.choice(outcome.moments)
+            then = moment.tables[name]
+            ids = sorted(_record_ids(outcome, name))
+            if not ids or then.columns != outcome.world.tables[name].columns:
+                continue
+            record_id = dice.choice(ids)
+            expected = {
+                then.record_id(key): then.images(version.row)
+                for key, version in then.versions.items()
+            }.get(record_id)
+            found = value(
+                reader,
+                f"select chronicle.record_as_of('{outcome.schema}.{name}', %s, %s)::text",
+                (record_id, moment.at),
+            )
+            what = f"record_as_of {name}, {record_id}, {_of(outcome, moment)}"
+            _compare(what, [shown(found)], [repr(_ordered(expected))])
+
+
+def check_histories(reader: Connection, outcome: Outcome, dice: Random) -> None:
+    """The history of a record is the whole of every life that had its key at some time."""
+    for name in outcome.world.tables:
+        ids = sorted(_record_ids(outcome, name))
+        for record_id in dice.sample(ids, min(len(ids), 4)):
+            _check_history(reader, outcome, name, record_id)
+
+
+def _check_history(reader: Connection, outcome: Outcome, name: str, record_id: str) -> None:
+    found = [
+        (transaction_id, action, id_, shown(old), shown(new), _columns(changed, error), complete)
+        for transaction_id, action, id_, old, new, changed, error, complete in rows(
+            reader,
+            f"""
+            select
+                transaction_id, action, record_id, old_values::text, new_values::text,
+                changed_columns, payload_error, is_complete
+            from chronicle.record_history('{outcome.schema}.{name}', %s)
+            """,
+            (record_id,),
+        )
+    ]
+    own = [
+        (each.transaction_id, change)
+        for each in outcome.committed
+        for change in each.changes
+        if change.table == name
+    ]
+    lives = {change.life for _, change in own if record_id in (change.record_id, change.earlier_id)}
+    expected = [
+        (
+            *(transaction_id, change.action, change.record_id),
+            *(repr(_ordered(change.old)), repr(_ordered(change.new))),
+            *(_columns(change.changed, change.has_drifted), True),
+        )
+        for transaction_id, change in own
+        if change.life in lives
+    ]
+    _compare(f"record_history {name}, {record_id}", found, expected)
+    # In an order in which each life goes on from where it was.
+    states: dict[str, str] = {}
+    for _, action, id_, old, new, *_ in found:
+        if action != "INSERT" and old not in states.values():
+            raise MismatchError(
+                f"record_history {name}, {record_id}: {action} {id_} {old} comes too early"
+            )
+        states[id_] = new
+
+
+def undo(reader: Connection, outcome: Outcome) -> None:
+    """Transaction by transaction, the tables go back to what they were: to nothing, in the end,
+    unless they have been altered meanwhile."""
+    place = len(outcome.committed)
+    for moment in reversed(outcome.moments):
+        if moment.committed < outcome.altered_at:
+            return
+        for each in reversed(outcome.committed[moment.committed : place]):
+            _revert(reader, each.transaction_id)
+        place = moment.committed
+        try:
+            check_model(reader, moment.tables)
+        except MismatchError as mismatch:
+            raise MismatchError(
+                f"after undoing down to {_of(outcome, moment)}: {mismatch}"
+            ) from None
+
+
+def _revert(reader: Connection, transaction_id: int) -> None:
+    try:
+        run(reader, "select chronicle.revert_transaction(%s)", (transaction_id,))
+    except psycopg.Error as error:
+        raise MismatchError(
+            f"revert_transaction {transaction_id}: {error.sqlstate}: {error}"
+        ) from error
+
+
+def _of(outcome: Outcome, moment: Moment) -> str:
+    return f"moment {outcome.moments.index(moment)}"
+
+
+def _kept_columns(then: Table, now: Table) -> list[tuple[str, str]]:
+    """The names, then and now, of the columns that have stayed."""
+    present = {column.number: name for name, column in now.columns.items()}
+    return [
+        (name, present[column.number])
+        for name, column in then.columns.items()
+        if column.number in present
+    ]
+
+
+def _record_ids(outcome: Outcome, name: str) -> set[str]:
+    """Every key that a row has had."""
+    return {
+        record_id
+        for each in outcome.committed
+        for change in each.changes
+        if change.table == name
+        for record_id in (change.record_id, change.earlier_id)
+        if record_id is not None
+    }
+
+
+def _event(change: Change) -> Event:
+    old, new = change.old, change.new
+    if change.changed is not None and not change.is_full and not change.has_drifted:
+        old, new = (
+            None if each is None else {name: each[name] for name in change.changed}
+            for each in (old, new)
+        )
+    return (
+        change.action,
+        change.record_id,
+        repr(_ordered(old)),
+        repr(_ordered(new)),
+        _columns(change.changed, change.has_drifted),
+        change.has_drifted,
+    )
+
+
+def _columns(changed: Iterable[str] | None, error: object) -> str:
+    # Of a table that has changed, nothing is promised of them.
+    return "" if error else repr(None if changed is None else list(changed))
+
+
+def shown(text: str | None) -> str:
+    """JSON from the server, in a form that can be compared."""
+    return repr(None if text is None else _ordered(parse(text)))
+
+
+def _ordered(each: Image) -> Any:
+    if isinstance(each, dict):
+        return {name: _ordered(each[name]) for name in sorted(each)}
+    if isinstance(each, list):
+        return [_ordered(one) for one in each]
+    return each
+
+
+def _compare(what: str, found: Iterable[object], expected: Iterable[object]) -> None:
+    missing = Counter(map(repr, expected))
+    surplus = Counter(map(repr, found))
+    missing, surplus = missing - surplus, surplus - missing
+    if missing or surplus:
+        lines = [f"{what}:"]
+        lines += [f"  not found: {each}" for each in missing.elements()]
+        lines += [f"  not expected: {each}" for each in surplus.elements()]
+        raise MismatchError("\n".join(lines))
