@@ -16,6 +16,10 @@ drop function chronicle.set_setting(text, jsonb);
 drop function chronicle.log_management_event(
     chronicle.action_type, text, text, text, jsonb, jsonb
 );
+drop function chronicle.record_internal_event(
+    chronicle.event_origin, chronicle.action_type, text, text, text, text, jsonb, jsonb, jsonb,
+    integer, uuid, text
+);
 drop function chronicle.log_audit_events(jsonb);
 drop function chronicle.log_audit_event(
     anycompatible, anycompatible, chronicle.actor_type, inet, text, chronicle.action_type,

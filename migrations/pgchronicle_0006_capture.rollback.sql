@@ -46,12 +46,9 @@ drop function chronicle.tracked_table_id(regclass);
 drop function chronicle.primary_key_columns(regclass);
 drop function chronicle.truncate_function_body(regclass, chronicle.table_registry);
 drop function chronicle.refuse_truncate(oid);
+drop function chronicle.runs_foreign_code(oid);
 drop function chronicle.unguarded_partitions(oid);
 drop function chronicle.capture_function_body(regclass, chronicle.table_registry, text);
-drop function chronicle.record_table_event(
-    integer, chronicle.event_origin, chronicle.action_type, text, text, text, jsonb, jsonb, jsonb,
-    text
-);
 drop function chronicle.refuse_without_actor(oid);
 drop function chronicle.rendering_block(regclass, chronicle.table_registry, text);
 drop function chronicle.update_statements(regclass, chronicle.table_registry);
@@ -66,8 +63,10 @@ drop function chronicle.planned_columns(integer, regclass);
 drop function chronicle.present_columns(integer, oid);
 drop function chronicle.renamed_columns(integer);
 drop table chronicle.tracking_periods;
+drop function chronicle.is_known_by_oid(integer, oid);
 drop function chronicle.planned_shape(integer, regclass);
 drop function chronicle.has_shape(integer);
+drop function chronicle.tracked_relation(integer);
 drop view chronicle.table_names;
 drop function chronicle.table_shape(regclass);
 drop table chronicle.table_registry;

@@ -84,6 +84,7 @@ returns text[]
 language sql
 stable
 set search_path = pg_catalog, pg_temp
+set quote_all_identifiers = off
 as $$
     select coalesce(
         array_agg(format('%I %s', a.attname, a.atttypid::regtype) order by a.attnum), '{}'
@@ -122,7 +123,7 @@ left join (
         )
         -- Not the copies on partitions, nor the triggers for truncate, which partitions have too.
         and g.tgparentid = 0
-        and p.proname like 'capture\_%\_insert'
+        and p.proname ~ '^capture_[0-9]+_insert$'
     group by 1
 ) as t on t.table_id = r.table_id
 left join pg_catalog.pg_class as c on c.oid = t.tgrelid
@@ -143,16 +144,38 @@ revoke all on chronicle.table_names from public;
 grant select on chronicle.table_names
 to chronicle_writer, chronicle_table_reader, chronicle_reader, chronicle_admin;
 
+-- Asks the catalogs, not chronicle.table_names: a session may forbid itself views.
+create or replace function chronicle.tracked_relation(_table_id integer)
+returns oid
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select min(t.tgrelid)
+    from pg_catalog.pg_proc as p
+    inner join pg_catalog.pg_trigger as t on t.tgfoid = p.oid
+    where p.pronamespace = 'chronicle_capture'::regnamespace
+        and p.proname = format('capture_%s_insert', _table_id)
+        and t.tgparentid = 0
+$$;
+
+comment on function chronicle.tracked_relation(integer) is
+'Private. The oid of the table that is tracked by this table_id; null when no capture trigger
+stands.';
+
+revoke execute on function chronicle.tracked_relation(integer) from public;
+grant execute on function chronicle.tracked_relation(integer)
+to chronicle_writer, chronicle_table_reader, chronicle_reader, chronicle_admin;
+
 create or replace function chronicle.has_shape(_table_id integer)
 returns boolean
 language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-    select r.shape = chronicle.table_shape(n.relation)
+    select r.shape = chronicle.table_shape(chronicle.tracked_relation(_table_id))
     from chronicle.table_registry as r
-    inner join chronicle.table_names as n on n.table_id = r.table_id
-    where r.table_id = _table_id
+    where r.table_id = _table_id and chronicle.tracked_relation(_table_id) is not null
 $$;
 
 comment on function chronicle.has_shape(integer) is
@@ -176,9 +199,9 @@ language sql
 immutable
 set search_path = pg_catalog, pg_temp
 as $$
-    select chronicle.has_shape(n.table_id)
-    from chronicle.table_names as n
-    where n.table_id = _table_id and n.relation = _table
+    select case
+        when chronicle.tracked_relation(_table_id) = _table then chronicle.has_shape(_table_id)
+    end
 $$;
 
 comment on function chronicle.planned_shape(integer, regclass) is
@@ -189,6 +212,29 @@ revoke execute on function chronicle.planned_shape(integer, regclass) from publi
 grant execute on function chronicle.planned_shape(integer, regclass)
 to chronicle_writer, chronicle_table_reader;
 
+create or replace function chronicle.is_known_by_oid(_table_id integer, _table oid)
+returns boolean
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select exists (
+        select
+        from pg_catalog.pg_proc as p
+        where p.pronamespace = 'chronicle_capture'::regnamespace
+            and p.proname = format('capture_%s_insert', _table_id)
+            and position(format('(%s, %L)', _table_id, _table) in p.prosrc) > 0
+    )
+$$;
+
+comment on function chronicle.is_known_by_oid(integer, oid) is
+'Private. Whether the capture functions were made for the table with this oid. Not so in a restored
+database: there, attribute numbers may be others as well.';
+
+revoke execute on function chronicle.is_known_by_oid(integer, oid) from public;
+grant execute on function chronicle.is_known_by_oid(integer, oid)
+to chronicle_writer, chronicle_table_reader, chronicle_reader, chronicle_admin;
+
 -- Names of columns change, and tracking may pause. To read an old event right, one has to know what
 -- its columns were called then, which of today's they are, and whether changes were missed since.
 create table chronicle.tracking_periods (
@@ -198,7 +244,6 @@ create table chronicle.tracking_periods (
     began_at timestamptz not null default clock_timestamp(),
     ended_at timestamptz,
     is_continuation boolean not null,
-    relation oid not null,
     key_columns name[] not null,
     column_names name[] not null,
     column_types text[] not null,
@@ -222,8 +267,6 @@ comment on column chronicle.tracking_periods.ended_at is
 'When tracking was ended; null as until_seq.';
 comment on column chronicle.tracking_periods.is_continuation is
 'Whether no change between the period before and this one was missed.';
-comment on column chronicle.tracking_periods.relation is
-'Oid of the table then: a hint, whether column_numbers can be compared.';
 comment on column chronicle.tracking_periods.key_columns is
 'What resource_id was made of.';
 comment on column chronicle.tracking_periods.column_names is
@@ -255,12 +298,12 @@ as $$
         order by p.from_seq desc
         limit 1
     ) as p
-    inner join chronicle.table_names as n
-        on n.table_id = p.table_id and n.relation = p.relation
+    cross join chronicle.tracked_relation(_table_id) as t (relation)
     cross join lateral unnest(p.column_names, p.column_numbers) as c (column_name, column_number)
     inner join pg_catalog.pg_attribute as a
-        on a.attrelid = p.relation and a.attnum = c.column_number and not a.attisdropped
+        on a.attrelid = t.relation and a.attnum = c.column_number and not a.attisdropped
     where a.attname <> c.column_name
+        and chronicle.is_known_by_oid(_table_id, t.relation)
 $$;
 
 comment on function chronicle.renamed_columns(integer) is
@@ -354,11 +397,10 @@ language sql
 immutable
 set search_path = pg_catalog, pg_temp
 as $$
-    select chronicle.present_columns(n.table_id, _table)
-    from chronicle.table_names as n
-    inner join pg_catalog.pg_class as c on c.oid = n.relation
+    select chronicle.present_columns(_table_id, c.oid)
+    from pg_catalog.pg_class as c
     -- A partition may order its columns otherwise.
-    where n.table_id = _table_id and n.relation = _table and c.relkind = 'r'
+    where c.oid = _table and c.relkind = 'r' and chronicle.tracked_relation(_table_id) = _table
 $$;
 
 comment on function chronicle.planned_columns(integer, regclass) is
@@ -394,12 +436,12 @@ as $$
                         _columns -> 'names' ->> (m.place::integer - 1) as name,
                         case
                             when m.field[1] is not null
-                                then replace(replace(m.field[1], '""', '"'), '\\', '\')
+                                then replace(replace(m.field[1], '""', '"'), E'\\\\', E'\\')
                             else nullif(m.field[2], '')
                         end as value
                     from regexp_matches(
                         ',' || substr(_row, 2, length(_row) - 2),
-                        ',(?:"((?:[^"\\]|""|\\\\)*)"|([^,"]*))',
+                        E',(?:"((?:[^"\\\\]|""|\\\\\\\\)*)"|([^,"]*))',
                         'g'
                     ) with ordinality as m (field, place)
                 ) as f
@@ -585,7 +627,8 @@ as $$
                     'then to_jsonb(format(''%%s'', %1$s.%2$I)) else %1$s.%2$I end'
             when d.base_type = 'json'::regtype
                 then 'case when %1$s.%2$I is null then null '
-                    'when format(''%%s'', %1$s.%2$I) ~ ''^[[:space:]]*["n]|[\\]u'' '
+                    'when format(''%%s'', %1$s.%2$I) ~ ''^[[:space:]]*["n]'' '
+                    'or strpos(format(''%%s'', %1$s.%2$I), chr(92) || ''u'') > 0 '
                     'or format(''%%s'', %1$s.%2$I) '
                     '<> format(''%%s'', format(''%%s'', %1$s.%2$I)::jsonb) '
                     'then to_jsonb(format(''%%s'', %1$s.%2$I)) '
@@ -627,6 +670,13 @@ as $$
             array[
                 'date', 'timestamp', 'timestamptz', 'daterange', 'tsrange', 'tstzrange',
                 'datemultirange', 'tsmultirange', 'tstzmultirange'
+            ]
+        ),
+        (
+            E'set quote_all_identifiers = off\n',
+            array[
+                'regclass', 'regtype', 'regproc', 'regprocedure', 'regoper', 'regoperator',
+                'regrole', 'regnamespace', 'regconfig', 'regdictionary', 'regcollation'
             ]
         ),
         (E'set intervalstyle = ''iso_8601''\n', array['interval']),
@@ -1051,87 +1101,6 @@ revoke execute on function chronicle.refuse_without_actor(oid) from public;
 grant execute on function chronicle.refuse_without_actor(oid)
 to chronicle_writer, chronicle_table_reader;
 
--- Runs as the writer, for the functions that have read rows as somebody else and may not write to
--- the log: of a truncate, of a snapshot. The changes of single rows do not come through here.
-create or replace function chronicle.record_table_event(
-    _table_id integer,
-    _origin chronicle.event_origin,
-    _action_type chronicle.action_type,
-    _verb text,
-    _resource_id text,
-    _organization_id text,
-    _details_before jsonb,
-    _details_after jsonb,
-    _action_meta jsonb,
-    _payload_error text
-)
-returns void
-language plpgsql
-volatile
-security definer
-set search_path = pg_catalog, pg_temp
-set row_security = on
-as $$
-declare
-    v_options chronicle.table_registry;
-    v_context constant chronicle.event_context := chronicle.resolve_context();
-    v_now constant timestamptz := clock_timestamp();
-begin
-    select r.* into strict v_options
-    from chronicle.table_registry as r
-    where r.table_id = _table_id;
-    insert into chronicle.events (
-        occurred_at, recorded_at, organization_id,
-        actor_type,
-        actor_id,
-        actor_role, impersonator_id,
-        is_ai_action,
-        context_state, origin, action_type, action, action_meta, reason, resource_type,
-        resource_id, table_id, details_before, details_after, payload_error, ai_operation_id,
-        session_id, request_id, trace_id, operation_id,
-        parent_event_id, ip_address, user_agent, client_info
-    ) values (
-        v_now, v_now, coalesce(_organization_id, v_context.organization_id),
-        coalesce(
-            v_context.actor_type,
-            case when v_context.actor_id is null then 'system' else 'user' end::chronicle.actor_type
-        ),
-        case
-            when v_context.actor_type is null then coalesce(v_context.actor_id, session_user)
-            else v_context.actor_id
-        end,
-        v_context.actor_role, v_context.impersonator_id,
-        coalesce(v_context.actor_type = 'ai', false) or v_context.ai_operation_id is not null,
-        v_context.context_state, _origin, _action_type, v_options.resource_type || '.' || _verb,
-        _action_meta, v_context.reason, v_options.resource_type,
-        _resource_id, _table_id, _details_before, _details_after, _payload_error,
-        v_context.ai_operation_id,
-        v_context.session_id, v_context.request_id, v_context.trace_id, v_context.operation_id,
-        v_context.parent_event_id, v_context.ip_address, v_context.user_agent, v_context.client_info
-    );
-end
-$$;
-
-comment on function chronicle.record_table_event(
-    integer, chronicle.event_origin, chronicle.action_type, text, text, text, jsonb, jsonb, jsonb,
-    text
-) is
-'Private. Records what was found of a tracked table as an event with the present context.
-_verb: what follows the resource type in the action.';
-
-revoke execute on function chronicle.record_table_event(
-    integer, chronicle.event_origin, chronicle.action_type, text, text, text, jsonb, jsonb, jsonb,
-    text
-) from public;
-grant execute on function chronicle.record_table_event(
-    integer, chronicle.event_origin, chronicle.action_type, text, text, text, jsonb, jsonb, jsonb,
-    text
-) to chronicle_table_reader;
-alter function chronicle.record_table_event(
-    integer, chronicle.event_origin, chronicle.action_type, text, text, text, jsonb, jsonb, jsonb,
-    text
-) owner to chronicle_writer;
-
 -- Writes a function that captures one kind of change of one table: static SQL, its columns and key
 -- compiled in, so that a row costs no look-up in a catalog and no dynamic statement.
 --
@@ -1300,6 +1269,61 @@ them, below _table, would record.';
 revoke execute on function chronicle.unguarded_partitions(oid) from public;
 grant execute on function chronicle.unguarded_partitions(oid) to chronicle_table_reader;
 
+-- The planner evaluates functions of constants in expressions of indexes, statistics and partition
+-- keys, as whoever asks. In any of the relations that a read of the table would open.
+create or replace function chronicle.runs_foreign_code(_table oid)
+returns boolean
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+    with relations as (
+        select _table as relation
+        union
+        select p.relid from pg_partition_tree(_table) as p
+    ),
+    objects as (
+        select 'pg_catalog.pg_class'::regclass as class, i.indexrelid as object
+        from pg_catalog.pg_index as i
+        inner join relations as r on r.relation = i.indrelid
+        where i.indexprs is not null or i.indpred is not null
+        union all
+        select 'pg_catalog.pg_statistic_ext'::regclass, s.oid
+        from pg_catalog.pg_statistic_ext as s
+        inner join relations as r on r.relation = s.stxrelid
+        where s.stxexprs is not null
+        union all
+        select 'pg_catalog.pg_class'::regclass, t.partrelid
+        from pg_catalog.pg_partitioned_table as t
+        inner join relations as r on r.relation = t.partrelid
+        where t.partexprs is not null
+    )
+    select exists (
+        select
+        from objects as o
+        inner join pg_catalog.pg_depend as d on d.classid = o.class and d.objid = o.object
+        where d.refobjid >= 16384
+            and d.refclassid in (
+                'pg_catalog.pg_proc'::regclass, 'pg_catalog.pg_operator'::regclass,
+                'pg_catalog.pg_type'::regclass
+            )
+    )
+    or exists (
+        select
+        from pg_catalog.pg_class as c
+        inner join relations as r on r.relation = c.oid
+        where c.relkind = 'f'
+    )
+$$;
+
+comment on function chronicle.runs_foreign_code(oid) is
+'Private. Whether planning a read of the table would evaluate functions that users have made, or
+reach for another server.';
+
+revoke execute on function chronicle.runs_foreign_code(oid) from public;
+grant execute on function chronicle.runs_foreign_code(oid)
+to chronicle_table_reader, chronicle_reader, chronicle_admin;
+
 create or replace function chronicle.refuse_truncate(_relation oid)
 returns void
 language plpgsql
@@ -1324,9 +1348,9 @@ grant execute on function chronicle.refuse_truncate(oid) to chronicle_table_read
 -- trigger as well: a truncate of the parent fires it on each, and each records its own rows. So on
 -- the parent only the rows of those partitions are left to be read that were made since.
 --
--- Row-level security is off: where it would hide rows from the role that reads, the function says
--- so instead of asking the table's policies, whose functions would run with the rights of that
--- role.
+-- The role that reads may read every tracked table, so no code of one table's owner must run with
+-- its rights. Hence row-level security and constraint exclusion are off, the one raising instead of
+-- asking a policy, and a table that makes the planner evaluate somebody's function is not read.
 create or replace function chronicle.truncate_function_body(
     _table regclass, _options chronicle.table_registry
 )
@@ -1374,6 +1398,9 @@ begin
                 then 'chronicle_table_reader may not read the table'
             when row_security_active(tg_relid)
                 then 'row-level security hides rows of the table from chronicle_table_reader'
+            when chronicle.runs_foreign_code(tg_relid)
+                then 'an index, statistics or the partition key of the table call functions of a '
+                    'user, and chronicle_table_reader runs none'
         end;
         if v_obstacle is null then
             select s.value::bigint into strict v_limit
@@ -1396,9 +1423,10 @@ begin
             exit when v_rows > v_limit;
             v_error := null;
 %3$s
-            perform chronicle.record_table_event(
-                %4$s, 'captured', 'delete', 'truncate', v_resource_id, v_organization_id,
-                v_before, null, null, v_error
+            perform chronicle.record_internal_event(
+                'captured', 'delete', %5$L, %6$L, v_resource_id,
+                coalesce(v_organization_id, v_context.organization_id), v_before, null,
+                _table_id => %4$s, _payload_error => v_error
             );
             v_recorded := v_recorded + 1;
         end loop;
@@ -1406,14 +1434,14 @@ begin
             execute 'select count(*) ' || v_query into v_rows;
         end if;
     end if;
-    perform chronicle.record_table_event(
-        %4$s, 'captured', 'delete', 'truncate', null, null, null, null,
+    perform chronicle.record_internal_event(
+        'captured', 'delete', %5$L, %6$L, null, v_context.organization_id, null, null,
         jsonb_strip_nulls(jsonb_build_object(
             'rows', case when v_query is not null and v_obstacle is null then v_rows end,
             'recorded', v_recorded,
             'partition', case when v_relation.relispartition then v_relation.name::text end
         )),
-        v_obstacle
+        _table_id => %4$s, _payload_error => v_obstacle
     );
     return null;
 end
@@ -1434,7 +1462,9 @@ $body$,
         ), -- 1
         _options.truncate,
         chronicle.rendering_block(_table, _options, 'DELETE'), -- 3
-        _options.table_id
+        _options.table_id,
+        _options.resource_type || '.truncate', -- 5
+        _options.resource_type
     )
 $$;
 
@@ -1523,9 +1553,9 @@ language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-    select chronicle.primary_key_columns(n.relation) in (r.key_columns, '{}')
+    select chronicle.primary_key_columns(chronicle.tracked_relation(_table_id))
+        in (r.key_columns, '{}')
     from chronicle.table_registry as r
-    inner join chronicle.table_names as n on n.table_id = r.table_id
     where r.table_id = _table_id
 $$;
 
@@ -1535,25 +1565,38 @@ comment on function chronicle.has_key(integer) is
 revoke execute on function chronicle.has_key(integer) from public;
 grant execute on function chronicle.has_key(integer) to chronicle_reader, chronicle_admin;
 
+-- Names prove nothing: a trigger of the same name may fire never, or for another table's function.
 create or replace function chronicle.has_capture_triggers(_table regclass)
 returns boolean
 language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-    select count(*) = 4
-    from pg_catalog.pg_trigger as t
-    inner join pg_catalog.pg_proc as p on p.oid = t.tgfoid
-    where t.tgrelid = _table
-        and t.tgname in (
-            '!chronicle_insert', '!chronicle_update', '!chronicle_delete', '!chronicle_truncate'
-        )
+    select count(*) = 4 and count(distinct substring(p.proname from '^capture_([0-9]+)_')) = 1
+    from (
+        -- The bits of tgtype: 1 row, 2 before, 4 insert, 8 delete, 16 update, 32 truncate.
+        values
+        ('insert', 1 + 4, null),
+        ('update', 1 + 16, 'WHEN ((old.* *<> new.*))'),
+        ('delete', 1 + 8, null),
+        ('truncate', 2 + 32, null)
+    ) as w (operation, type, condition)
+    inner join pg_catalog.pg_trigger as t
+        on t.tgrelid = _table
+        and t.tgname = '!chronicle_' || w.operation
+        and t.tgtype = w.type
         and t.tgenabled = 'A'
+        and t.tgattr = ''
+        and (t.tgqual is null) = (w.condition is null)
+        and (w.condition is null or position(w.condition in pg_get_triggerdef(t.oid)) > 0)
+    inner join pg_catalog.pg_proc as p
+        on p.oid = t.tgfoid
         and p.pronamespace = 'chronicle_capture'::regnamespace
+        and p.proname ~ ('^capture_[0-9]+_' || w.operation || '$')
 $$;
 
 comment on function chronicle.has_capture_triggers(regclass) is
-'Private. Whether all capture triggers of a table stand and fire always.';
+'Private. Whether all capture triggers of a table stand as they were made, and fire always.';
 
 revoke execute on function chronicle.has_capture_triggers(regclass) from public;
 grant execute on function chronicle.has_capture_triggers(regclass)
@@ -1591,16 +1634,7 @@ set search_path = pg_catalog, pg_temp
 as $$
     select chronicle.has_capture_triggers(_table)
         and not exists (select from chronicle.uncovered_partitions(_table))
-        -- After a dump and restore, the functions know the table by another oid.
-        and exists (
-            select
-            from pg_catalog.pg_proc as p
-            where p.pronamespace = 'chronicle_capture'::regnamespace
-                and p.proname = format('capture_%s_insert', chronicle.tracked_table_id(_table))
-                and position(
-                    format('(%s, %L)', chronicle.tracked_table_id(_table), _table::oid) in p.prosrc
-                ) > 0
-        )
+        and chronicle.is_known_by_oid(chronicle.tracked_table_id(_table), _table)
 $$;
 
 comment on function chronicle.is_captured_whole(regclass) is
@@ -1744,6 +1778,8 @@ begin
         where c.oid = _table
             and a.grantee = 'chronicle_writer'::regrole
             and a.privilege_type = 'TRIGGER'
+            -- Not from somebody who may pass on a right of the owner's.
+            and a.grantor = c.relowner
     ) then
         raise exception 'the owner of % has not asked for this', _table
             using errcode = 'insufficient_privilege',
@@ -1873,6 +1909,7 @@ as $$
 declare
     v_before chronicle.tracking_periods;
     v_after chronicle.tracking_periods;
+    v_are_numbers_kept constant boolean := chronicle.is_known_by_oid(_options.table_id, _table);
 begin
     select p.* into v_before
     from chronicle.tracking_periods as p
@@ -1891,7 +1928,6 @@ begin
     v_after.is_continuation :=
         _is_continuation and v_before.table_id is not null and v_before.until_seq is null;
     if v_after.is_continuation
-        and v_before.relation = _table
         and v_before.key_columns = _options.key_columns
         and v_before.column_names = v_after.column_names
         and v_before.column_types = v_after.column_types
@@ -1913,7 +1949,7 @@ begin
         left join unnest(v_before.column_names, v_before.column_numbers, v_before.column_ids)
             as b (column_name, column_number, column_id)
             on case
-                when v_before.relation = _table then b.column_number = n.column_number
+                when v_are_numbers_kept then b.column_number = n.column_number
                 else b.column_name = n.column_name
             end
         cross join (
@@ -1925,10 +1961,10 @@ begin
     ) as c;
 
     insert into chronicle.tracking_periods (
-        table_id, from_seq, is_continuation, relation, key_columns, column_names, column_types,
+        table_id, from_seq, is_continuation, key_columns, column_names, column_types,
         column_numbers, column_ids
     ) values (
-        _options.table_id, nextval('chronicle.events_seq'), v_after.is_continuation, _table,
+        _options.table_id, nextval('chronicle.events_seq'), v_after.is_continuation,
         _options.key_columns, v_after.column_names, v_after.column_types, v_after.column_numbers,
         v_after.column_ids
     );
@@ -2149,7 +2185,8 @@ begin
     end if;
     execute format(
         E'create or replace function %s\nreturns trigger\nlanguage plpgsql\nsecurity definer\n'
-        'set search_path = pg_catalog, pg_temp\nset row_security = off\n%sas %L',
+        'set search_path = pg_catalog, pg_temp\nset row_security = off\n'
+        'set constraint_exclusion = off\n%sas %L',
         v_name,
         chronicle.capture_settings(_table),
         chronicle.truncate_function_body(_table, v_options)
@@ -2317,10 +2354,10 @@ begin
         cross join lateral aclexplode(p.proacl) as a
         inner join pg_catalog.pg_class as c on c.oid = _table
         where p.pronamespace = 'chronicle_capture'::regnamespace
-            and p.proname like format('capture\_%s\_%%', _table_id)
+            and starts_with(p.proname, format('capture_%s_', _table_id))
             and p.proowner = current_user::regrole
             and not (
-                c.relkind = 'p' and a.grantee = c.relowner and p.proname not like '%\_truncate'
+                c.relkind = 'p' and a.grantee = c.relowner and p.proname !~ '_truncate$'
             )
     loop
         execute format(
@@ -2571,16 +2608,13 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_options chronicle.table_registry;
-    v_table regclass;
+    v_table constant regclass := chronicle.tracked_relation(_table_id);
     v_columns name[];
     v_names jsonb;
 begin
     select r.* into strict v_options
     from chronicle.table_registry as r
     where r.table_id = _table_id;
-    v_table := (
-        select n.relation from chronicle.table_names as n where n.table_id = _table_id
-    );
     v_columns := array(
         select a.attname
         from pg_catalog.pg_attribute as a
@@ -2745,8 +2779,12 @@ as $$
                 when not has_table_privilege('chronicle_table_reader', _table, 'SELECT')
                     then 'A truncate is recorded without its rows: chronicle_table_reader may not '
                         'read them; chronicle.refresh_tracking allows it.'
-                else 'A truncate is recorded without its rows: the table''s row-level security '
-                    'would hide some from chronicle_table_reader.'
+                when c.relrowsecurity
+                    then 'A truncate is recorded without its rows: the table''s row-level security '
+                        'would hide some from chronicle_table_reader.'
+                else 'A truncate is recorded without its rows: an index, statistics or the '
+                    'partition key call functions of a user, which chronicle_table_reader must '
+                    'not run.'
             end
         from pg_catalog.pg_class as c
         inner join chronicle.table_registry as r
@@ -2754,6 +2792,7 @@ as $$
         where c.oid = _table
             and (
                 c.relrowsecurity
+                or chronicle.runs_foreign_code(_table)
                 or not has_table_privilege('chronicle_table_reader', _table, 'SELECT')
             )
         union all

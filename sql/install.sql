@@ -59,6 +59,7 @@ grant create on schema chronicle to chronicle_writer, chronicle_sealer;
 \ir log/changes.sql
 \ir log/log_audit_event.sql
 \ir log/log_audit_events.sql
+\ir log/record_internal_event.sql
 \ir log/log_management_event.sql
 \ir settings/set_setting.sql
 \ir log/register_resource_type.sql
@@ -86,8 +87,10 @@ grant create on schema chronicle to chronicle_writer, chronicle_table_reader;
 \ir capture/table_registry.sql
 \ir capture/table_shape.sql
 \ir capture/table_names.sql
+\ir capture/tracked_relation.sql
 \ir capture/has_shape.sql
 \ir capture/planned_shape.sql
+\ir capture/is_known_by_oid.sql
 \ir capture/tracking_periods.sql
 \ir capture/renamed_columns.sql
 \ir capture/present_columns.sql
@@ -102,9 +105,9 @@ grant create on schema chronicle to chronicle_writer, chronicle_table_reader;
 \ir capture/update_statements.sql
 \ir capture/rendering_block.sql
 \ir capture/refuse_without_actor.sql
-\ir capture/record_table_event.sql
 \ir capture/capture_function_body.sql
 \ir capture/unguarded_partitions.sql
+\ir capture/runs_foreign_code.sql
 \ir capture/refuse_truncate.sql
 \ir capture/truncate_function_body.sql
 \ir capture/primary_key_columns.sql

@@ -12,6 +12,7 @@ as $$
 declare
     v_before chronicle.tracking_periods;
     v_after chronicle.tracking_periods;
+    v_are_numbers_kept constant boolean := chronicle.is_known_by_oid(_options.table_id, _table);
 begin
     select p.* into v_before
     from chronicle.tracking_periods as p
@@ -30,7 +31,6 @@ begin
     v_after.is_continuation :=
         _is_continuation and v_before.table_id is not null and v_before.until_seq is null;
     if v_after.is_continuation
-        and v_before.relation = _table
         and v_before.key_columns = _options.key_columns
         and v_before.column_names = v_after.column_names
         and v_before.column_types = v_after.column_types
@@ -52,7 +52,7 @@ begin
         left join unnest(v_before.column_names, v_before.column_numbers, v_before.column_ids)
             as b (column_name, column_number, column_id)
             on case
-                when v_before.relation = _table then b.column_number = n.column_number
+                when v_are_numbers_kept then b.column_number = n.column_number
                 else b.column_name = n.column_name
             end
         cross join (
@@ -64,10 +64,10 @@ begin
     ) as c;
 
     insert into chronicle.tracking_periods (
-        table_id, from_seq, is_continuation, relation, key_columns, column_names, column_types,
+        table_id, from_seq, is_continuation, key_columns, column_names, column_types,
         column_numbers, column_ids
     ) values (
-        _options.table_id, nextval('chronicle.events_seq'), v_after.is_continuation, _table,
+        _options.table_id, nextval('chronicle.events_seq'), v_after.is_continuation,
         _options.key_columns, v_after.column_names, v_after.column_types, v_after.column_numbers,
         v_after.column_ids
     );

@@ -130,7 +130,8 @@ as $$
                     'then to_jsonb(format(''%%s'', %1$s.%2$I)) else %1$s.%2$I end'
             when d.base_type = 'json'::regtype
                 then 'case when %1$s.%2$I is null then null '
-                    'when format(''%%s'', %1$s.%2$I) ~ ''^[[:space:]]*["n]|[\\]u'' '
+                    'when format(''%%s'', %1$s.%2$I) ~ ''^[[:space:]]*["n]'' '
+                    'or strpos(format(''%%s'', %1$s.%2$I), chr(92) || ''u'') > 0 '
                     'or format(''%%s'', %1$s.%2$I) '
                     '<> format(''%%s'', format(''%%s'', %1$s.%2$I)::jsonb) '
                     'then to_jsonb(format(''%%s'', %1$s.%2$I)) '

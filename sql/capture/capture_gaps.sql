@@ -40,8 +40,12 @@ as $$
                 when not has_table_privilege('chronicle_table_reader', _table, 'SELECT')
                     then 'A truncate is recorded without its rows: chronicle_table_reader may not '
                         'read them; chronicle.refresh_tracking allows it.'
-                else 'A truncate is recorded without its rows: the table''s row-level security '
-                    'would hide some from chronicle_table_reader.'
+                when c.relrowsecurity
+                    then 'A truncate is recorded without its rows: the table''s row-level security '
+                        'would hide some from chronicle_table_reader.'
+                else 'A truncate is recorded without its rows: an index, statistics or the '
+                    'partition key call functions of a user, which chronicle_table_reader must '
+                    'not run.'
             end
         from pg_catalog.pg_class as c
         inner join chronicle.table_registry as r
@@ -49,6 +53,7 @@ as $$
         where c.oid = _table
             and (
                 c.relrowsecurity
+                or chronicle.runs_foreign_code(_table)
                 or not has_table_privilege('chronicle_table_reader', _table, 'SELECT')
             )
         union all

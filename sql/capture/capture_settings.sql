@@ -20,6 +20,13 @@ as $$
                 'datemultirange', 'tsmultirange', 'tstzmultirange'
             ]
         ),
+        (
+            E'set quote_all_identifiers = off\n',
+            array[
+                'regclass', 'regtype', 'regproc', 'regprocedure', 'regoper', 'regoperator',
+                'regrole', 'regnamespace', 'regconfig', 'regdictionary', 'regcollation'
+            ]
+        ),
         (E'set intervalstyle = ''iso_8601''\n', array['interval']),
         (E'set bytea_output = ''hex''\n', array['bytea']),
         (E'set lc_monetary = ''C''\n', array['money']),

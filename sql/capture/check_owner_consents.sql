@@ -16,6 +16,8 @@ begin
         where c.oid = _table
             and a.grantee = 'chronicle_writer'::regrole
             and a.privilege_type = 'TRIGGER'
+            -- Not from somebody who may pass on a right of the owner's.
+            and a.grantor = c.relowner
     ) then
         raise exception 'the owner of % has not asked for this', _table
             using errcode = 'insufficient_privilege',

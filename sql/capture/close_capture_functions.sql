@@ -22,10 +22,10 @@ begin
         cross join lateral aclexplode(p.proacl) as a
         inner join pg_catalog.pg_class as c on c.oid = _table
         where p.pronamespace = 'chronicle_capture'::regnamespace
-            and p.proname like format('capture\_%s\_%%', _table_id)
+            and starts_with(p.proname, format('capture_%s_', _table_id))
             and p.proowner = current_user::regrole
             and not (
-                c.relkind = 'p' and a.grantee = c.relowner and p.proname not like '%\_truncate'
+                c.relkind = 'p' and a.grantee = c.relowner and p.proname !~ '_truncate$'
             )
     loop
         execute format(

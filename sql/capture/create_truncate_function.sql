@@ -16,7 +16,8 @@ begin
     end if;
     execute format(
         E'create or replace function %s\nreturns trigger\nlanguage plpgsql\nsecurity definer\n'
-        'set search_path = pg_catalog, pg_temp\nset row_security = off\n%sas %L',
+        'set search_path = pg_catalog, pg_temp\nset row_security = off\n'
+        'set constraint_exclusion = off\n%sas %L',
         v_name,
         chronicle.capture_settings(_table),
         chronicle.truncate_function_body(_table, v_options)

@@ -23,12 +23,12 @@ as $$
                         _columns -> 'names' ->> (m.place::integer - 1) as name,
                         case
                             when m.field[1] is not null
-                                then replace(replace(m.field[1], '""', '"'), '\\', '\')
+                                then replace(replace(m.field[1], '""', '"'), E'\\\\', E'\\')
                             else nullif(m.field[2], '')
                         end as value
                     from regexp_matches(
                         ',' || substr(_row, 2, length(_row) - 2),
-                        ',(?:"((?:[^"\\]|""|\\\\)*)"|([^,"]*))',
+                        E',(?:"((?:[^"\\\\]|""|\\\\\\\\)*)"|([^,"]*))',
                         'g'
                     ) with ordinality as m (field, place)
                 ) as f

@@ -4,9 +4,9 @@ language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-    select chronicle.primary_key_columns(n.relation) in (r.key_columns, '{}')
+    select chronicle.primary_key_columns(chronicle.tracked_relation(_table_id))
+        in (r.key_columns, '{}')
     from chronicle.table_registry as r
-    inner join chronicle.table_names as n on n.table_id = r.table_id
     where r.table_id = _table_id
 $$;
 

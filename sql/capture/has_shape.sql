@@ -4,10 +4,9 @@ language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-    select r.shape = chronicle.table_shape(n.relation)
+    select r.shape = chronicle.table_shape(chronicle.tracked_relation(_table_id))
     from chronicle.table_registry as r
-    inner join chronicle.table_names as n on n.table_id = r.table_id
-    where r.table_id = _table_id
+    where r.table_id = _table_id and chronicle.tracked_relation(_table_id) is not null
 $$;
 
 comment on function chronicle.has_shape(integer) is

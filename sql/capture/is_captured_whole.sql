@@ -6,16 +6,7 @@ set search_path = pg_catalog, pg_temp
 as $$
     select chronicle.has_capture_triggers(_table)
         and not exists (select from chronicle.uncovered_partitions(_table))
-        -- After a dump and restore, the functions know the table by another oid.
-        and exists (
-            select
-            from pg_catalog.pg_proc as p
-            where p.pronamespace = 'chronicle_capture'::regnamespace
-                and p.proname = format('capture_%s_insert', chronicle.tracked_table_id(_table))
-                and position(
-                    format('(%s, %L)', chronicle.tracked_table_id(_table), _table::oid) in p.prosrc
-                ) > 0
-        )
+        and chronicle.is_known_by_oid(chronicle.tracked_table_id(_table), _table)
 $$;
 
 comment on function chronicle.is_captured_whole(regclass) is

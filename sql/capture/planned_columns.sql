@@ -5,11 +5,10 @@ language sql
 immutable
 set search_path = pg_catalog, pg_temp
 as $$
-    select chronicle.present_columns(n.table_id, _table)
-    from chronicle.table_names as n
-    inner join pg_catalog.pg_class as c on c.oid = n.relation
+    select chronicle.present_columns(_table_id, c.oid)
+    from pg_catalog.pg_class as c
     -- A partition may order its columns otherwise.
-    where n.table_id = _table_id and n.relation = _table and c.relkind = 'r'
+    where c.oid = _table and c.relkind = 'r' and chronicle.tracked_relation(_table_id) = _table
 $$;
 
 comment on function chronicle.planned_columns(integer, regclass) is

@@ -11,9 +11,9 @@ language sql
 immutable
 set search_path = pg_catalog, pg_temp
 as $$
-    select chronicle.has_shape(n.table_id)
-    from chronicle.table_names as n
-    where n.table_id = _table_id and n.relation = _table
+    select case
+        when chronicle.tracked_relation(_table_id) = _table then chronicle.has_shape(_table_id)
+    end
 $$;
 
 comment on function chronicle.planned_shape(integer, regclass) is

@@ -9,16 +9,13 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_options chronicle.table_registry;
-    v_table regclass;
+    v_table constant regclass := chronicle.tracked_relation(_table_id);
     v_columns name[];
     v_names jsonb;
 begin
     select r.* into strict v_options
     from chronicle.table_registry as r
     where r.table_id = _table_id;
-    v_table := (
-        select n.relation from chronicle.table_names as n where n.table_id = _table_id
-    );
     v_columns := array(
         select a.attname
         from pg_catalog.pg_attribute as a

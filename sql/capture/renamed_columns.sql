@@ -14,12 +14,12 @@ as $$
         order by p.from_seq desc
         limit 1
     ) as p
-    inner join chronicle.table_names as n
-        on n.table_id = p.table_id and n.relation = p.relation
+    cross join chronicle.tracked_relation(_table_id) as t (relation)
     cross join lateral unnest(p.column_names, p.column_numbers) as c (column_name, column_number)
     inner join pg_catalog.pg_attribute as a
-        on a.attrelid = p.relation and a.attnum = c.column_number and not a.attisdropped
+        on a.attrelid = t.relation and a.attnum = c.column_number and not a.attisdropped
     where a.attname <> c.column_name
+        and chronicle.is_known_by_oid(_table_id, t.relation)
 $$;
 
 comment on function chronicle.renamed_columns(integer) is

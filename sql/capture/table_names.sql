@@ -21,7 +21,7 @@ left join (
         )
         -- Not the copies on partitions, nor the triggers for truncate, which partitions have too.
         and g.tgparentid = 0
-        and p.proname like 'capture\_%\_insert'
+        and p.proname ~ '^capture_[0-9]+_insert$'
     group by 1
 ) as t on t.table_id = r.table_id
 left join pg_catalog.pg_class as c on c.oid = t.tgrelid

@@ -3,6 +3,7 @@ returns text[]
 language sql
 stable
 set search_path = pg_catalog, pg_temp
+set quote_all_identifiers = off
 as $$
     select coalesce(
         array_agg(format('%I %s', a.attname, a.atttypid::regtype) order by a.attnum), '{}'

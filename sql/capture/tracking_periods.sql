@@ -7,7 +7,6 @@ create table chronicle.tracking_periods (
     began_at timestamptz not null default clock_timestamp(),
     ended_at timestamptz,
     is_continuation boolean not null,
-    relation oid not null,
     key_columns name[] not null,
     column_names name[] not null,
     column_types text[] not null,
@@ -31,8 +30,6 @@ comment on column chronicle.tracking_periods.ended_at is
 'When tracking was ended; null as until_seq.';
 comment on column chronicle.tracking_periods.is_continuation is
 'Whether no change between the period before and this one was missed.';
-comment on column chronicle.tracking_periods.relation is
-'Oid of the table then: a hint, whether column_numbers can be compared.';
 comment on column chronicle.tracking_periods.key_columns is
 'What resource_id was made of.';
 comment on column chronicle.tracking_periods.column_names is

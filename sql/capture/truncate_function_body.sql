@@ -2,9 +2,9 @@
 -- trigger as well: a truncate of the parent fires it on each, and each records its own rows. So on
 -- the parent only the rows of those partitions are left to be read that were made since.
 --
--- Row-level security is off: where it would hide rows from the role that reads, the function says
--- so instead of asking the table's policies, whose functions would run with the rights of that
--- role.
+-- The role that reads may read every tracked table, so no code of one table's owner must run with
+-- its rights. Hence row-level security and constraint exclusion are off, the one raising instead of
+-- asking a policy, and a table that makes the planner evaluate somebody's function is not read.
 create or replace function chronicle.truncate_function_body(
     _table regclass, _options chronicle.table_registry
 )
@@ -52,6 +52,9 @@ begin
                 then 'chronicle_table_reader may not read the table'
             when row_security_active(tg_relid)
                 then 'row-level security hides rows of the table from chronicle_table_reader'
+            when chronicle.runs_foreign_code(tg_relid)
+                then 'an index, statistics or the partition key of the table call functions of a '
+                    'user, and chronicle_table_reader runs none'
         end;
         if v_obstacle is null then
             select s.value::bigint into strict v_limit
@@ -74,9 +77,10 @@ begin
             exit when v_rows > v_limit;
             v_error := null;
 %3$s
-            perform chronicle.record_table_event(
-                %4$s, 'captured', 'delete', 'truncate', v_resource_id, v_organization_id,
-                v_before, null, null, v_error
+            perform chronicle.record_internal_event(
+                'captured', 'delete', %5$L, %6$L, v_resource_id,
+                coalesce(v_organization_id, v_context.organization_id), v_before, null,
+                _table_id => %4$s, _payload_error => v_error
             );
             v_recorded := v_recorded + 1;
         end loop;
@@ -84,14 +88,14 @@ begin
             execute 'select count(*) ' || v_query into v_rows;
         end if;
     end if;
-    perform chronicle.record_table_event(
-        %4$s, 'captured', 'delete', 'truncate', null, null, null, null,
+    perform chronicle.record_internal_event(
+        'captured', 'delete', %5$L, %6$L, null, v_context.organization_id, null, null,
         jsonb_strip_nulls(jsonb_build_object(
             'rows', case when v_query is not null and v_obstacle is null then v_rows end,
             'recorded', v_recorded,
             'partition', case when v_relation.relispartition then v_relation.name::text end
         )),
-        v_obstacle
+        _table_id => %4$s, _payload_error => v_obstacle
     );
     return null;
 end
@@ -112,7 +116,9 @@ $body$,
         ), -- 1
         _options.truncate,
         chronicle.rendering_block(_table, _options, 'DELETE'), -- 3
-        _options.table_id
+        _options.table_id,
+        _options.resource_type || '.truncate', -- 5
+        _options.resource_type
     )
 $$;
 

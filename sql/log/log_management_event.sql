@@ -1,6 +1,5 @@
--- What pgchronicle does to itself goes through the one door that applications use, as the actor of
--- the context, or as the database role where there is none. It concerns the whole system, so the
--- organization of the context is kept out of it.
+-- What pgchronicle does to itself, by the actor of the context, or the database role where there is
+-- none. It concerns the whole system, so the organization of the context is kept out of it.
 create or replace function chronicle.log_management_event(
     _action_type chronicle.action_type,
     _action text,
@@ -10,34 +9,14 @@ create or replace function chronicle.log_management_event(
     _details_after jsonb
 )
 returns uuid
-language plpgsql
+language sql
 volatile
 set search_path = pg_catalog, pg_temp
 as $$
-declare
-    v_context constant chronicle.event_context := chronicle.resolve_context();
-    v_text constant text := current_setting('chronicle.context', true);
-    v_event_id uuid;
-begin
-    if v_context.organization_id is not null then
-        perform set_config('chronicle.context', (v_text::jsonb - 'organization_id')::text, true);
-    end if;
-    v_event_id := chronicle.log_audit_event(
-        _actor_type => coalesce(v_context.actor_type, 'system'),
-        _actor_id => coalesce(v_context.actor_id, session_user),
-        _actor_role => v_context.actor_role,
-        _action_type => _action_type,
-        _action => _action,
-        _resource_type => _resource_type,
-        _resource_id => _resource_id,
-        _details_before => _details_before,
-        _details_after => _details_after
-    );
-    if v_context.organization_id is not null then
-        perform set_config('chronicle.context', v_text, true);
-    end if;
-    return v_event_id;
-end
+    select chronicle.record_internal_event(
+        'logged', _action_type, _action, _resource_type, _resource_id, null, _details_before,
+        _details_after
+    )
 $$;
 
 comment on function chronicle.log_management_event(

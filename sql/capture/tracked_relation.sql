@@ -1,0 +1,22 @@
+-- Asks the catalogs, not chronicle.table_names: a session may forbid itself views.
+create or replace function chronicle.tracked_relation(_table_id integer)
+returns oid
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select min(t.tgrelid)
+    from pg_catalog.pg_proc as p
+    inner join pg_catalog.pg_trigger as t on t.tgfoid = p.oid
+    where p.pronamespace = 'chronicle_capture'::regnamespace
+        and p.proname = format('capture_%s_insert', _table_id)
+        and t.tgparentid = 0
+$$;
+
+comment on function chronicle.tracked_relation(integer) is
+'Private. The oid of the table that is tracked by this table_id; null when no capture trigger
+stands.';
+
+revoke execute on function chronicle.tracked_relation(integer) from public;
+grant execute on function chronicle.tracked_relation(integer)
+to chronicle_writer, chronicle_table_reader, chronicle_reader, chronicle_admin;
