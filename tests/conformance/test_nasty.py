@@ -1,0 +1,157 @@
+"""The nasty schema, performed whole: what was captured is compared with what the tables held."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from ask import rows, run, sqlstate, values
+from conformance import nasty
+from support import INSTALLER, Cluster, Database
+
+
+@pytest.fixture(scope="module")
+def play(cluster: Cluster, template: str, database_names: Iterator[str]) -> Iterator[nasty.Play]:
+    """The play, performed once."""
+    name = next(database_names)
+    cluster.execute("create database {} owner {} template {}", name, INSTALLER, template)
+    database = Database(cluster, name)
+    try:
+        nasty.add_extensions(database.connect(cluster.superuser, autocommit=True))
+        yield nasty.perform(database.connect(autocommit=True))
+    finally:
+        database.close()
+        cluster.execute("drop database {} with (force)", name)
+
+
+def test_every_built_in_type_has_a_part(play: nasty.Play) -> None:
+    """Case 41: a type that a new version brings is missed here before it is missed by a user."""
+    known = nasty.SAMPLES.keys() | nasty.WITHOUT_INPUT.keys()
+    assert [each for each in nasty.base_types(play.connection) if each not in known] == []
+
+
+def test_every_table_is_tracked_without_complaint(play: nasty.Play) -> None:
+    """Case 9: whatever its name and those of its columns, as many as there may be."""
+    tables = values(
+        play.connection,
+        """
+        select c.relname from pg_class as c
+        where c.relnamespace = quote_ident(%s)::regnamespace and c.relkind in ('r', 'p')
+            and not c.relispartition
+        """,
+        (nasty.SCHEMA,),
+    )
+    assert sorted(tables) == sorted(table.name for table in play.tables)
+    tracked = rows(
+        play.connection,
+        "select table_name, state, problem, not_covered <> '{}' from chronicle.tracked_tables",
+    )
+    # A truncate would be recorded without the rows that row-level security hides.
+    assert sorted(tracked) == sorted((name, "tracked", None, name == "secured") for name in tables)
+
+
+def test_every_kind_of_change_of_every_table_is_recorded(play: nasty.Play) -> None:
+    """Case 13: that each table has had an insert, an update, a delete and a truncate."""
+    done = {"insert": "INSERT", "update": "UPDATE", "delete": "DELETE", "truncate": "TRUNCATE"}
+    expected = {
+        (table.name, action)
+        for table in play.tables
+        for act, action in done.items()
+        if table.acts.get(act)
+    }
+    found = set(rows(play.connection, "select table_name, action from chronicle.row_changes"))
+    assert expected - found == set()
+
+
+def test_no_value_is_too_much_for_an_event(play: nasty.Play) -> None:
+    """Case 47: every value of every type could be recorded."""
+    errors = rows(
+        play.connection,
+        """
+        select table_name, action, record_id, payload_error from chronicle.row_changes
+        where payload_error is not null
+        """,
+    )
+    assert errors == []
+
+
+@pytest.mark.parametrize("act", ["before", *nasty.ACTS])
+def test_what_every_table_held_comes_back_byte_for_byte(play: nasty.Play, act: str) -> None:
+    """Case 47: after each act, in every table with a key, and for every type that is built in."""
+    at = play.moments[act]
+    wrong = {
+        table.name: found
+        for table in play.tables
+        if table.has_key and table.name != nasty.WITHOUT_WAY_BACK
+        if (
+            found := nasty.differences(
+                play.connection,
+                f"select * from {play.kept(act, table)}",
+                f"select * from chronicle.rows_as_of(null::{table.path}, '{at}')",
+            )
+        )
+    }
+    assert wrong == {}
+
+
+def test_every_record_is_found_by_its_key(play: nasty.Play) -> None:
+    """Cases 1 to 5: as many records were there as the table had rows, each under one key."""
+    wrong: list[tuple[str, int, int]] = []
+    for table in play.tables:
+        if not table.has_key:
+            continue
+        ((held, found),) = rows(
+            play.connection,
+            f"""
+            select (select count(*) from {play.kept("key", table)}),
+                count(chronicle.record_as_of(%(path)s::regclass, k.record_id, %(at)s))
+            from (
+                select distinct record_id from chronicle.row_changes
+                where table_name = %(name)s and record_id is not null
+            ) as k
+            """.replace("%(", "\0")
+            .replace("%", "%%")
+            .replace("\0", "%("),
+            {"path": table.path, "name": table.name, "at": play.moments["key"]},
+        )
+        if held != found:
+            wrong.append((table.name, held, found))
+    assert wrong == []
+
+
+def test_rows_without_a_key_are_recorded_as_they_were(play: nasty.Play) -> None:
+    """Case 7: each row, duplicates too; what the whole table held can not be asked for."""
+    for table in play.tables:
+        if table.has_key:
+            continue
+        images = (
+            f"select (jsonb_populate_record(null::{table.path}, new_values)).* "
+            f"from chronicle.row_changes where table_name = '{table.name}' and action = 'INSERT' "
+            "order by seq limit (select count(*) from {})"
+        ).format(play.kept("insert", table))
+        kept = f"select * from {play.kept('insert', table)}"
+        if table.name != "no columns":
+            assert nasty.differences(play.connection, kept, images) == []
+        assert (
+            sqlstate(
+                play.connection,
+                f"select * from chronicle.rows_as_of(null::{table.path}, clock_timestamp())",
+            )
+            == "55000"
+        )
+
+
+def test_what_no_text_can_be_read_as_is_recorded_as_text(play: nasty.Play) -> None:
+    """Case 47: values that the server makes for itself, and reads from no text."""
+    table = next(each for each in play.tables if each.name == nasty.WITHOUT_WAY_BACK)
+    (image,) = values(
+        play.connection,
+        "select new_values ->> 'c0' from chronicle.row_changes "
+        "where table_name = %s and action = 'INSERT' order by seq limit 1",
+        (table.name,),
+    )
+    kept = values(
+        play.connection,
+        f"select c0::text from {play.kept('insert', table)} where id = 0",
+    )
+    assert [image] == kept
+    run(play.connection, f"select * from {table.path}")
