@@ -1,6 +1,7 @@
 """Python values as JSON and back, losing nothing on the way to and from jsonb."""
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -24,6 +25,12 @@ _ADDRESSES = (IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interfac
 # Python refuses to turn a longer number into an int; jsonb holds numbers of any length.
 _LONGEST_INT = 4000
 
+# Python goes about 1,000 levels deep, jsonb several thousand: whoever writes such a value must not
+# hide the events beside it.
+_DEEPEST = 100
+_NO_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"|[^\[\]{}"]+')
+_BRACKET = re.compile(r'[\[\]{}]|"(?:[^"\\]|\\.)*"')
+
 
 def dumps(value: object, *, ensure_ascii: bool = True) -> str:
     """The JSON text of a value.
@@ -41,8 +48,47 @@ def dumps(value: object, *, ensure_ascii: bool = True) -> str:
 
 
 def loads(text: str | bytes) -> Any:
-    """The value of a JSON text; numbers with a point are decimals."""
+    """The value of a JSON text; numbers with a point are decimals.
+
+    What lies more than 100 levels deep is not taken apart: it is its own JSON text.
+    """
+    if isinstance(text, bytes):
+        text = text.decode()
+    if _is_deep(text):
+        text = _flattened(text)
     return json.loads(text, parse_float=Decimal, parse_int=_integer)
+
+
+def _is_deep(text: str) -> bool:
+    if text.count("{") + text.count("[") <= _DEEPEST:
+        return False
+    # What is left when the innermost pairs are taken away is one level less deep.
+    brackets = _NO_BRACKET.sub("", text)
+    for _ in range(_DEEPEST):
+        if not brackets:
+            return False
+        brackets = brackets.replace("{}", "").replace("[]", "")
+    return bool(brackets)
+
+
+def _flattened(text: str) -> str:
+    """The same JSON with strings for what lies too deep."""
+    parts: list[str] = []
+    depth = done = begin = 0
+    for match in _BRACKET.finditer(text):
+        match match[0]:
+            case "{" | "[":
+                depth += 1
+                if depth == _DEEPEST + 1:
+                    begin = match.start()
+            case "}" | "]":
+                if depth == _DEEPEST + 1:
+                    parts += text[done:begin], json.dumps(text[begin : match.end()])
+                    done = match.end()
+                depth -= 1
+            case _:  # a string, whose brackets are none
+                pass
+    return "".join((*parts, text[done:]))
 
 
 def _write(value: object, parts: list[str], quote: _Quote) -> None:

@@ -23,7 +23,7 @@ def is_terminal() -> bool:
     return sys.stdout.isatty()
 
 
-def console() -> "Console":
+def console(*, stderr: bool = False) -> "Console":
     """A console of rich, which is imported no sooner than it is needed.
 
     With NO_COLOR it is wholly plain; rich alone would still print in bold.
@@ -32,7 +32,11 @@ def console() -> "Console":
 
     plain = bool(os.environ.get("NO_COLOR"))
     return Console(
-        color_system=None if plain else "auto", highlight=False, markup=False, emoji=False
+        color_system=None if plain else "auto",
+        highlight=False,
+        markup=False,
+        emoji=False,
+        stderr=stderr,
     )
 
 
@@ -70,6 +74,14 @@ def clean(value: object) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def to_ascii(json_text: str) -> str:
+    """The same JSON in ASCII, so that it is safe to print and of any encoding."""
+    if json_text.isascii():
+        return json_text
+    # Outside of its strings there is nothing else.
+    return "".join(c if c.isascii() else _json.dumps(c)[1:-1] for c in json_text)
 
 
 def clean_json(value: object) -> str:

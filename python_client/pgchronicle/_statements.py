@@ -415,15 +415,15 @@ def table_text(table: Table) -> str:
 
 
 def record_history(table: Table, record_id: Id) -> Statement:
-    key, parameters = _key(record_id)
-    query = _select(f"chronicle.record_history(%(table)s::regclass, {key})", RecordChange)
+    record, parameters = key(record_id)
+    query = _select(f"chronicle.record_history(%(table)s::regclass, {record})", RecordChange)
     parameters["table"] = table_text(table)
     return Statement(f"{query}\norder by e.seq".encode(), parameters, returns_json=True)
 
 
 def record_as_of(table: Table, record_id: Id, at: datetime) -> Statement:
-    key, parameters = _key(record_id)
-    query = f"select chronicle.record_as_of(%(table)s::regclass, {key}, %(at)s::timestamptz)"
+    record, parameters = key(record_id)
+    query = f"select chronicle.record_as_of(%(table)s::regclass, {record}, %(at)s::timestamptz)"
     parameters |= {"table": table_text(table), "at": _text("timestamptz", at, "at")}
     return Statement(query.encode(), parameters, returns_json=True)
 
@@ -482,7 +482,7 @@ def import_events(source: str, query: str, batch_size: int | None) -> Statement:
     )
 
 
-def _key(record_id: Id) -> tuple[str, dict[str, object]]:
+def key(record_id: Id) -> tuple[str, dict[str, object]]:
     """An expression for the key of a record, as the log writes it, and its parameters."""
     if not isinstance(record_id, Mapping):
         return "%(record_id)s::text", {"record_id": _key_text(record_id)}

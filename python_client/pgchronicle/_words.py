@@ -4,11 +4,18 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pgchronicle._output import clean, clean_json
-from pgchronicle.models import Event, RowChange
+from pgchronicle.models import Event, RecordChange, RowChange
 
 if TYPE_CHECKING:
     from rich.text import Text
 
+Part: TypeAlias = tuple[str, str]
+"""A text and its style; styles are rich's, and in a pipe nobody asks for them."""
+
+SIGN_STYLES = {"-": "red", "+": "green", " ": "dim"}
+"""How the lines of a diff look."""
+
+_ACTION_STYLES = {"INSERT": "green", "UPDATE": "yellow", "DELETE": "red", "TRUNCATE": "red"}
 _SEVERITY_STYLES = {"info": "", "warning": "yellow", "error": "red", "critical": "bold red"}
 
 _State: TypeAlias = Mapping[str, Any] | None
@@ -16,7 +23,7 @@ _State: TypeAlias = Mapping[str, Any] | None
 _MISSING = object()
 
 
-def actor(event: Event | RowChange) -> str:
+def actor(event: Event | RowChange | RecordChange) -> str:
     """Who acted, with what kind of actor it is."""
     return clean(f"{event.actor_type} {event.actor_id or ''}".strip())
 
@@ -51,6 +58,37 @@ def summary(event: Event) -> "Text":
     if event.reason is not None:
         text.append(f'  "{clean(event.reason)}"', "italic")
     return text
+
+
+def heading(change: RecordChange, record_id: str) -> list[Part]:
+    """A change of a record in one line: when, what, who and why.
+
+    Args:
+        change: the change.
+        record_id: the key under which one looks; another is named.
+    """
+    time = change.occurred_at.isoformat(sep=" ", timespec="milliseconds")
+    parts = [(time, "dim"), (change.action, f"bold {_ACTION_STYLES.get(change.action, '')}")]
+    if change.record_id not in (None, record_id):
+        parts.append((clean(change.record_id), "bold"))
+    parts.append((actor(change), "cyan"))
+    if change.db_user != change.actor_id:
+        parts.append((f"as {clean(change.db_user)}", "dim"))
+    if change.organization_id is not None:
+        parts.append((f"in {clean(change.organization_id)}", "dim"))
+    if change.request_id is not None:
+        parts.append((f"request {clean(change.request_id)}", "dim"))
+    if change.reason is not None:
+        parts.append((f'"{clean(change.reason)}"', "italic"))
+    return parts
+
+
+def record_diff(change: RecordChange, *, full: bool) -> Iterator[tuple[str, str]]:
+    """What a change did to its record as lines of a diff; with full, also what stayed."""
+    before = change.new_values if change.action == "SNAPSHOT" else change.old_values
+    for sign, line in diff(before, change.new_values):
+        if full or sign != " " or change.action == "SNAPSHOT":
+            yield sign, line
 
 
 def changes(before: _State, after: _State, *, limit: int | None = None) -> Iterator["Text"]:

@@ -258,10 +258,15 @@ class TrackedTable:
     organization_column: str | None
     excluded_columns: list[str]
     masked_columns: list[str]
+    capture: CaptureMode
+    truncate: TruncateMode
+    requires_actor: bool
     tracked_since: datetime
     tracked_until: datetime | None
     state: TrackingState
     problem: str | None
+    not_covered: list[str]
+    """Ways to change what the table shows that leave no event, each in a sentence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

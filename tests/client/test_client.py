@@ -12,6 +12,7 @@ from typing import Any, get_args, get_type_hints
 
 import psycopg
 import pytest
+from psycopg import sql
 from psycopg.rows import dict_row
 from psycopg_pool import ConnectionPool
 
@@ -22,6 +23,7 @@ from pgchronicle import (
     Event,
     EventFields,
     EventFilters,
+    RefreshedTable,
     RowChange,
     RowChangeFilters,
     Setting,
@@ -227,6 +229,37 @@ def test_number_too_long_for_python_does_not_hide_an_event(db: Connection) -> No
     )
     event = whole_event(db, event_id)
     assert event.action_meta == {"n": Decimal(digits)}
+
+
+def test_value_too_deep_for_python_does_not_hide_the_events_beside_it(db: Connection) -> None:
+    # Whoever may write to a tracked table, or has a context, can do this.
+    deep = '{"a": ' * 1500 + '["}", 1.50]' + "}" * 1500
+    hidden = value(
+        db,
+        "select chronicle.log_audit_event(_actor_type => 'user', _action_type => 'read', "
+        "_resource_type => 'page', "
+        "_action_meta => jsonb_build_object('deep', %s::jsonb, 'n', 1.50))",
+        (deep,),
+    )
+    beside = read(db).log_audit_event(**READ_PAGE)
+    found = {event.event_id: event.action_meta for event in read(db).events().events}
+    assert found[beside] is None
+    meta = found[hidden]
+    assert meta is not None
+    assert str(meta["n"]) == "1.50"
+    inner: Any = meta["deep"]
+    depth = 0
+    while isinstance(inner, dict):
+        inner, depth = inner["a"], depth + 1
+    assert depth == 99
+    assert inner == '{"a": ' * (1500 - 99) + '["}", 1.50]' + "}" * (1500 - 99)
+
+
+def test_what_lies_a_hundred_levels_deep_is_taken_apart() -> None:
+    text = '{"[{": ' * 99 + '{"b": "\\"}"}' + "}" * 99
+    assert _json.loads(text) == json.loads(text)
+    many = json.dumps([[{"a": [number]}] for number in range(200)])
+    assert _json.loads(many) == json.loads(many)
 
 
 def test_argument_that_does_not_exist_is_an_error_of_the_program(app: Chronicle) -> None:
@@ -713,6 +746,57 @@ def test_tracking_takes_its_options(db: Connection) -> None:
     assert log.tracked_tables()[0].masked_columns == []
 
 
+def test_tracking_takes_how_it_captures(db: Connection) -> None:
+    run(db, "create table t (a integer, b text)")
+    log = read(db)
+    log.enable_tracking(
+        "t", capture="full", key_columns=("b", "a"), truncate="event", require_actor=True
+    )
+    (table,) = log.tracked_tables()
+    assert (table.capture, table.key_columns, table.truncate, table.requires_actor) == (
+        *("full", ["b", "a"]),
+        "event",
+        True,
+    )
+    log.enable_tracking("t")
+    (table,) = log.tracked_tables()
+    assert (table.capture, table.key_columns, table.truncate, table.requires_actor) == (
+        *("full", []),  # a table without a key is always captured in full
+        "rows",
+        False,
+    )
+
+
+def test_table_may_be_an_identifier(db: Connection) -> None:
+    name = 'We "ird.%s'
+    table = sql.Identifier("public", name)
+    db.execute(sql.SQL("create table {} (id integer primary key)").format(table))
+    log = read(db)
+    log.enable_tracking(table)
+    db.execute(sql.SQL("insert into {} values (1)").format(table))
+    assert [each.table_name for each in log.row_changes(table=table).row_changes] == [name]
+    assert len(log.events(table=sql.Identifier(name)).events) == 1
+    assert [each.outcome for each in log.refresh_tracking(table)] == ["unchanged"]
+    log.disable_tracking(table)
+    assert [each.state for each in log.tracked_tables()] == ["ended"]
+
+
+def test_refresh_says_what_it_did(db: Connection) -> None:
+    log = read(db)
+    assert log.refresh_tracking() == []
+    for table in ("t", "u"):
+        run(db, f"create table {table} (id integer primary key)")
+        log.enable_tracking(table)
+    run(db, "alter table u add more text")
+    assert log.refresh_tracking() == [
+        RefreshedTable(table_name="public.t", outcome="unchanged"),
+        RefreshedTable(table_name="public.u", outcome="refreshed"),
+    ]
+    assert [each.table_name for each in log.refresh_tracking("t")] == ["public.t"]
+    with pytest.raises(NotTrackedError):
+        log.refresh_tracking("pg_catalog.pg_class")
+
+
 # Keeping
 
 
@@ -762,6 +846,8 @@ ENUMS = {
     "severity_level": models.SeverityLevel,
     "event_status": models.EventStatus,
     "event_origin": models.EventOrigin,
+    "capture_mode": models.CaptureMode,
+    "truncate_mode": models.TruncateMode,
 }
 
 

@@ -1,8 +1,8 @@
 """The command: what it prints, where, and the exit code with which it ends."""
 
+import inspect
 import json
 import os
-import pty
 import subprocess
 import sys
 import tempfile
@@ -16,55 +16,16 @@ from typing import Any
 import click
 import psycopg
 import pytest
-from click.testing import CliRunner, Result
 from psycopg.conninfo import make_conninfo
 
 from ask import rows, run, value, values
+from command.running import done, on_terminal, pgchronicle
 from pgchronicle import Chronicle, __version__, _statements
 from pgchronicle.command import main
 from pgchronicle.demo import cluster as demo_cluster
 from support import Cluster, Connection, Database
 
 PAGE: Any = {"actor_type": "user", "action_type": "read", "resource_type": "page"}
-
-
-def pgchronicle(*arguments: object, **environment: str) -> Result:
-    """Runs the command in this process, in a pipe."""
-    return CliRunner().invoke(main, [str(each) for each in arguments], env=environment)
-
-
-def done(*arguments: object, **environment: str) -> str:
-    """What the command prints when it ends well."""
-    result = pgchronicle(*arguments, **environment)
-    assert result.exit_code == 0, result.output
-    return result.stdout
-
-
-def on_terminal(*arguments: object, **environment: str) -> str:
-    """What the command prints on a terminal."""
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-c", "from pgchronicle.command import main; main()"]
-        + [str(each) for each in arguments],
-        stdin=theirs,
-        stdout=theirs,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "TERM": "xterm", "COLUMNS": "200", **environment},
-    )
-    os.close(theirs)
-    said = b""
-    while True:
-        try:
-            part = os.read(ours, 65536)
-        except OSError:
-            # Linux's way to say that the other end is closed.
-            break
-        if not part:
-            break
-        said += part
-    os.close(ours)
-    assert process.wait(60) == 0
-    return said.decode().replace("\r\n", "\n")
 
 
 @pytest.fixture
@@ -84,8 +45,8 @@ def auditor(database: Database) -> Connection:
 
 def test_help_lists_every_subcommand() -> None:
     assert list(main.commands) == [
-        *("demo", "migrate", "track", "untrack", "tables"),
-        *("log", "events", "show", "doctor", "psql"),
+        *("demo", "migrate", "track", "untrack", "refresh", "tables", "snapshot", "import"),
+        *("log", "events", "show", "history", "as-of", "revert", "doctor", "psql"),
     ]
     said = done("--help")
     for command in main.commands:
@@ -99,6 +60,9 @@ def test_every_subcommand_and_option_is_explained(name: str) -> None:
     for parameter in command.params:
         if isinstance(parameter, click.Option):
             assert parameter.help, parameter.name
+    # The sign keeps click from filling the lines.
+    _, _, example = inspect.cleandoc(command.help).partition("\b\nExample")
+    assert f":\n  pgchronicle {name}" in example
     if name != "demo":
         assert "dsn" in {parameter.name for parameter in command.params}
 
@@ -507,7 +471,8 @@ def test_track_tables_and_untrack(dsn: str, auditor: Connection) -> None:
     columns = ["--exclude-column", "a", "--mask-column", "b", "--mask-column", "token"]
     result = pgchronicle("track", "t", "--dsn", dsn, *options, *columns)
     assert (result.exit_code, result.stdout, result.stderr) == (0, "", "t is tracked.\n")
-    assert done("tables", "--dsn", dsn) == "public.t\ttracked\tid\torg\t\n"
+    listed = "public.t\ttracked\tid\torg\texclude=a mask=b,token\t\t\n"
+    assert done("tables", "--dsn", dsn) == listed
     (table,) = json.loads(done("tables", "--dsn", dsn, "--json"))
     assert (table["resource_type"], table["excluded_columns"], table["masked_columns"]) == (
         *("thing", ["a"]),
@@ -523,6 +488,64 @@ def test_track_tables_and_untrack(dsn: str, auditor: Connection) -> None:
     assert pgchronicle("untrack", "t", "--dsn", dsn).exit_code == 1
     both = ["--mask-nothing", "--mask-column", "a"]
     assert pgchronicle("track", "t", "--dsn", dsn, *both).exit_code == 2
+
+
+def test_every_option_of_tracking_is_an_option(dsn: str, auditor: Connection) -> None:
+    run(auditor, "create table t (a integer, b text)")
+    options = ["--capture", "full", "--truncate", "refuse", "--require-actor"]
+    done("track", "t", "--dsn", dsn, *options, "--key-column", "b", "--key-column", "a")
+    listed = "public.t\ttracked\tb, a\t\tcapture=full truncate=refuse require-actor=yes\t\t\n"
+    assert done("tables", "--dsn", dsn) == listed
+    done("track", "t", "--dsn", dsn)
+    # A table without a key is captured in full, whatever is asked for.
+    listed = "public.t\ttracked\t\t\tcapture=full\t\t\n"
+    assert done("tables", "--dsn", dsn) == listed
+    for wrong in (("--capture", "some"), ("--truncate", "maybe")):
+        assert pgchronicle("track", "t", "--dsn", dsn, *wrong).exit_code == 2
+
+
+def test_tables_say_what_is_not_covered(dsn: str, auditor: Connection) -> None:
+    run(
+        auditor,
+        "create table t (id integer primary key) partition by list (id); "
+        "create table t1 partition of t for values in (1)",
+    )
+    Chronicle(auditor).enable_tracking("t")
+    run(auditor, "create table t2 partition of t for values in (2)")
+    gap = "A truncate of partition public.t2 by itself is not recorded; "
+    mend = "chronicle.refresh_tracking takes it up."
+    assert done("tables", "--dsn", dsn) == f"public.t\ttracked\tid\t\t\t\t{gap}{mend}\n"
+    assert "not covered" in on_terminal("tables", "--dsn", dsn)
+    assert done("refresh", "--dsn", dsn) == "public.t\trefreshed\n"
+    assert done("tables", "--dsn", dsn) == "public.t\ttracked\tid\t\t\t\t\n"
+
+
+def test_refresh_takes_up_what_has_changed(dsn: str, auditor: Connection) -> None:
+    assert pgchronicle("refresh", "--dsn", dsn).stderr == "No table is tracked.\n"
+    for table in ("t", "u"):
+        run(auditor, f"create table {table} (id integer primary key)")
+        Chronicle(auditor).enable_tracking(table)
+    run(auditor, "alter table t add more text; alter table u add more text")
+    assert done("refresh", "t", "--dsn", dsn) == "public.t\trefreshed\n"
+    assert done("refresh", "--dsn", dsn) == "public.t\tunchanged\npublic.u\trefreshed\n"
+    assert json.loads(done("refresh", "u", "--dsn", dsn, "--json")) == [
+        {"table_name": "public.u", "outcome": "unchanged"}
+    ]
+    run(auditor, "create table v (id integer)")
+    result = pgchronicle("refresh", "v", "--dsn", dsn)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: public.v is not tracked\n")
+
+
+def test_refresh_that_skips_a_table_exits_with_1(dsn: str, database: Database) -> None:
+    with database.connect() as connection:
+        run(connection, "grant chronicle_admin to shopkeeper")
+    with database.connect("shopkeeper") as owner:
+        run(owner, "create table shop.t (id integer primary key)")
+        Chronicle(owner).enable_tracking("shop.t")
+        run(owner, "alter table shop.t add more text")
+    result = pgchronicle("refresh", "--dsn", dsn)
+    assert (result.exit_code, result.stdout) == (1, "shop.t\tskipped: must be owner\n")
 
 
 @pytest.mark.parametrize("command", [("track",), ("untrack",), ("events", "--table")])

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -212,6 +213,54 @@ def test_mended_table_keeps_its_options(healthy: Database) -> None:
     (table,) = Chronicle(connection).tracked_tables()
     assert (table.organization_column, table.masked_columns) == ("org", ["secret"])
     assert table.state == "tracked"
+
+
+def test_broken_table_keeps_every_option(healthy: Database) -> None:
+    connection = healthy.connect(autocommit=True)
+    run(connection, "create table u (a integer, b text, c text)")
+    log = Chronicle(connection)
+    log.enable_tracking(
+        "u",
+        resource_type="thing",
+        exclude_columns=["c"],
+        capture="full",
+        key_columns=["b", "a"],
+        truncate="refuse",
+        require_actor=True,
+    )
+    (before,) = (table for table in log.tracked_tables() if table.table_name == "u")
+    run(connection, 'drop trigger "!chronicle_insert" on u; drop trigger "!chronicle_update" on u')
+    (finding,) = complaints(healthy.dsn())
+    assert finding["state"] == "critical"
+    run(connection, finding["fix"])
+    assert complaints(healthy.dsn()) == []
+    (after,) = (table for table in log.tracked_tables() if table.table_name == "u")
+    assert replace(after, tracked_since=before.tracked_since) == before
+
+
+def test_partition_whose_truncate_is_not_seen_is_found_and_mended(healthy: Database) -> None:
+    connection = healthy.connect(autocommit=True)
+    run(connection, "create table p (id integer primary key) partition by list (id)")
+    Chronicle(connection).enable_tracking("p")
+    run(connection, "create table p1 partition of p for values in (1)")
+    (finding,) = complaints(healthy.dsn())
+    assert finding == {
+        "check": "tracked tables",
+        "state": "warning",
+        "finding": "public.p: A truncate of partition public.p1 by itself is not recorded; "
+        "chronicle.refresh_tracking takes it up.",
+        "fix": "select * from chronicle.refresh_tracking('public.p');",
+    }
+    run(connection, finding["fix"])
+    assert complaints(healthy.dsn()) == []
+
+
+def test_gap_that_nothing_mends_is_told_without_a_remedy(healthy: Database) -> None:
+    connection = healthy.connect(autocommit=True)
+    run(connection, "alter table t enable row level security")
+    (finding,) = complaints(healthy.dsn())
+    assert (finding["state"], finding["fix"]) == ("warning", None)
+    assert finding["finding"].startswith("public.t: A truncate is recorded without its rows: ")
 
 
 def test_events_in_the_default_partition_are_kept_where_they_are(healthy: Database) -> None:

@@ -34,12 +34,14 @@ _MEMBERSHIPS = (
     ("chronicle_writer", "chronicle_owner"),
     ("chronicle_sealer", "chronicle_owner"),
     ("chronicle_reader", "chronicle_owner"),
+    ("chronicle_table_reader", "chronicle_owner"),
     ("chronicle_reader", "chronicle_auditor"),
 )
 _ROLES = (
     "chronicle_owner",
     "chronicle_writer",
     "chronicle_sealer",
+    "chronicle_table_reader",
     "chronicle_app",
     "chronicle_reader",
     "chronicle_auditor",
@@ -50,6 +52,9 @@ _ROLES = (
 _LANDMARK = re.compile(
     r"^create (?:or replace )?(schema|type|table|view|function) (?:(\w+)\.)?(\w+)", re.MULTILINE
 )
+
+# What is not covered names it where it helps.
+_REFRESH = "chronicle.refresh_tracking"
 
 _PARTITION_NAME = re.compile(r"events_(\d{4})_(?:(\d\d)(?:_(\d\d))?|w(\d\d)|q(\d))")
 
@@ -281,7 +286,9 @@ def _strangers(session: Session) -> list[dict[str, Any]]:
         """
         select quote_ident(r.rolname) as member, f.role
         from pg_catalog.pg_roles as r
-        cross join (values ('chronicle_writer'), ('chronicle_sealer')) as f (role)
+        cross join (
+            values ('chronicle_writer'), ('chronicle_sealer'), ('chronicle_table_reader')
+        ) as f (role)
         where
             r.rolcanlogin
             and not r.rolsuper
@@ -704,7 +711,8 @@ def _side_doors(table: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _capture_functions(session: Session) -> Iterator[Finding]:
-    """A capture function lends the right to write events: it is for its trigger alone."""
+    """A capture function lends the right to write events: it is for its trigger alone, and for the
+    owner of a partitioned table, whom the server asks for it when a partition is made."""
     functions = _rows(
         session,
         """
@@ -716,6 +724,14 @@ def _capture_functions(session: Session) -> Iterator[Finding]:
                 from pg_catalog.aclexplode(
                     coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner))
                 ) as a
+                where not (
+                    p.proname !~ '_truncate$'
+                    and exists (
+                        select from pg_catalog.pg_trigger as t
+                        inner join pg_catalog.pg_class as c on c.oid = t.tgrelid
+                        where t.tgfoid = p.oid and c.relkind = 'p' and c.relowner = a.grantee
+                    )
+                )
             ) as grantees
         from pg_catalog.pg_proc as p
         inner join pg_catalog.pg_namespace as n on n.oid = p.pronamespace
@@ -750,16 +766,25 @@ def _tracked_tables(session: Session) -> Iterator[Finding]:
     )
     bad = False
     for table in tables:
+        name = f"{table['schema_name']}.{table['table_name']}"
         if table["state"] != "tracked":
             bad = True
             yield Finding(
                 check="tracked tables",
                 state="warning" if table["state"] in ("drifted", "partial") else "critical",
-                finding=f"{table['schema_name']}.{table['table_name']} is {table['state']}: "
-                f"{table['problem']}",
+                finding=f"{name} is {table['state']}: {table['problem']}",
                 fix=_track_heirs(session, table)
                 if table["state"] == "partial"
                 else _retrack(session, table),
+            )
+        for gap in _gaps(table):
+            bad = True
+            is_mended = _REFRESH in gap
+            yield Finding(
+                check="tracked tables",
+                state="warning",
+                finding=f"{name}: {gap}",
+                fix=_retrack(session, table) if is_mended else None,
             )
     if not bad:
         yield Finding(
@@ -768,6 +793,15 @@ def _tracked_tables(session: Session) -> Iterator[Finding]:
             finding=f"{len(tables)}, all recorded" if tables else "there is none",
             fix=None if tables else "select chronicle.enable_tracking('schema.table');",
         )
+
+
+def _gaps(table: dict[str, Any]) -> Iterator[str]:
+    """What is not covered of a table, beside what its state says already."""
+    for sentence in table["not_covered"]:
+        is_said = table["state"] == "partial" and "inherits from it" in sentence
+        is_mended_with_it = table["state"] in ("drifted", "broken") and _REFRESH in sentence
+        if not is_said and not is_mended_with_it:
+            yield sentence
 
 
 def _track_heirs(session: Session, table: dict[str, Any]) -> str:
@@ -801,22 +835,25 @@ def _retrack(session: Session, table: dict[str, Any]) -> str:
         session,
         """
         select
-            pg_catalog.to_regclass(pg_catalog.format('%%I.%%I', %(schema)s::text, %(table)s::text))
-                is not null as is_there,
-            pg_catalog.format(
-                'select chronicle.enable_tracking(%%L, _resource_type => %%L, '
-                '_organization_column => %%L, _exclude_columns => %%L, _mask_columns => %%L);',
-                pg_catalog.format('%%I.%%I', %(schema)s::text, %(table)s::text),
-                %(resource_type)s::text, %(organization_column)s::text,
-                %(excluded)s::text[], %(masked)s::text[]
-            ) as call
+            pg_catalog.to_regclass(t.name) is not null as is_there,
+            case
+                when %(state)s::text <> 'broken'
+                    then pg_catalog.format('select * from chronicle.refresh_tracking(%%L);', t.name)
+                else pg_catalog.format(
+                    'select chronicle.enable_tracking(%%L, _resource_type => %%L, '
+                    '_organization_column => %%L, _exclude_columns => %%L, _mask_columns => %%L, '
+                    '_capture => %%L, _key_columns => %%L, _truncate => %%L, '
+                    '_require_actor => %%L);',
+                    t.name, %(resource_type)s::text, %(organization_column)s::text,
+                    %(excluded_columns)s::text[], %(masked_columns)s::text[],
+                    %(capture)s::text, %(key_columns)s::text[], %(truncate)s::text,
+                    %(requires_actor)s::boolean
+                )
+            end as call
+        from pg_catalog.format('%%I.%%I', %(schema_name)s::text, %(table_name)s::text)
+            as t (name)
         """,
-        schema=table["schema_name"],
-        table=table["table_name"],
-        resource_type=table["resource_type"],
-        organization_column=table["organization_column"],
-        excluded=table["excluded_columns"],
-        masked=table["masked_columns"],
+        **table,
     )[0]
     if row["is_there"]:
         return str(row["call"])

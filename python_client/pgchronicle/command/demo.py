@@ -27,6 +27,10 @@ def demo(stop: bool, seconds: int, clients: int) -> None:
     """Show an audit log at work in a PostgreSQL of its own.
 
     It needs nothing but pip install 'pgchronicle[embedded]'. Repeated, it starts afresh.
+
+    \b
+    Example:
+      pgchronicle demo --seconds 10
     """
     if stop:
         stopped = cluster.stop()

@@ -29,6 +29,10 @@ def doctor(context: click.Context, dsn: str, as_json: bool) -> None:
 
     In a pipe each finding is a line of state (ok, warning, critical, unknown), check, finding and
     fix, apart by tabs. Exits with 1 when something is critical.
+
+    \b
+    Example:
+      pgchronicle doctor --dsn 'postgresql://owner@host/db'
     """
     with connect(dsn) as connection:
         found = list(findings(dsn, connection))

@@ -64,25 +64,30 @@ def events(dsn: str, limit: int, cursor: str | None, as_json: bool, **filters: A
 
     In a pipe each event is a line of event_id, occurred_at, actor, action, resource,
     organization_id, status and changed columns, apart by tabs.
+
+    \b
+    Example:
+      pgchronicle events --table shop.orders --actor-id ada --since 2h
     """
     with connect(dsn) as connection:
         page = Chronicle(connection).events(limit=limit, cursor=cursor, **filters)
     if as_json:
         print_json(page)
         return
-    if is_terminal():
-        _print_for_people(page.events)
-    else:
-        print_lines(_line(event) for event in page.events)
+    print_events(page.events)
     if not page.events:
         click.echo("There are no such events, or none that you may see.", err=True)
     if page.next_cursor:
         click.echo(f"There are more: --cursor {page.next_cursor}", err=True)
 
 
-def _print_for_people(page: list[Event]) -> None:
+def print_events(listed: list[Event]) -> None:
+    """Prints events one below the other."""
+    if not is_terminal():
+        print_lines(_line(event) for event in listed)
+        return
     out = console()
-    for event in page:
+    for event in listed:
         out.print(summary(event))
         for line in changes(event.details_before, event.details_after, limit=4):
             out.print(line, soft_wrap=True)

@@ -52,7 +52,13 @@ _FIELDS = {
 @field_options(EVENT_FIELDS, _FIELDS)
 @json_option
 def log(dsn: str, as_json: bool, **event: Any) -> None:
-    """Record one event and print its id."""
+    """Record one event and print its id.
+
+    \b
+    Example:
+      pgchronicle log --actor-type service --actor-id backup --action-type execute \\
+        --resource-type backup --status failure --error-message 'disk full'
+    """
     with connect(dsn) as connection:
         event_id = Chronicle(connection).log_audit_event(**event)
     if as_json:

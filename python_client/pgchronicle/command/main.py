@@ -10,13 +10,19 @@ import click
 import psycopg
 
 from pgchronicle import __version__
+from pgchronicle.command.as_of import as_of
 from pgchronicle.command.demo import demo
 from pgchronicle.command.doctor import doctor
 from pgchronicle.command.events import events
+from pgchronicle.command.history import history
+from pgchronicle.command.import_ import import_
 from pgchronicle.command.log import log
 from pgchronicle.command.migrate import migrate
 from pgchronicle.command.psql import psql
+from pgchronicle.command.refresh import refresh
+from pgchronicle.command.revert import revert
 from pgchronicle.command.show import show
+from pgchronicle.command.snapshot import snapshot
 from pgchronicle.command.tables import tables
 from pgchronicle.command.track import track
 from pgchronicle.command.untrack import untrack
@@ -119,5 +125,8 @@ def main(context: click.Context) -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-for _command in (demo, migrate, track, untrack, tables, log, events, show, doctor, psql):
+for _command in (
+    *(demo, migrate, track, untrack, refresh, tables, snapshot, import_),
+    *(log, events, show, history, as_of, revert, doctor, psql),
+):
     main.add_command(_command)

@@ -22,6 +22,10 @@ def migrate(dsn: str, as_sql: bool, bookkeeping_schema: str | None, as_json: boo
 
     It takes the owner of the database with CREATEROLE, no superuser. A plain "yoyo apply" does the
     same and sees what was done here.
+
+    \b
+    Example:
+      pgchronicle migrate --dsn 'postgresql://owner@host/db'
     """
     if as_sql:
         click.echo(_script(), nl=False)

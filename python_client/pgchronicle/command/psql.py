@@ -17,6 +17,10 @@ def psql(dsn: str, arguments: tuple[str, ...]) -> None:
     """Open psql with chronicle on its search path, after what is there already.
 
     ARGUMENTS go to psql.
+
+    \b
+    Example:
+      pgchronicle psql -- -c 'select * from events order by seq desc limit 5'
     """
     with connect(dsn) as connection:
         row = connection.execute("select current_setting('search_path')").fetchone()

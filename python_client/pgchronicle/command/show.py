@@ -14,11 +14,10 @@ from pgchronicle._output import (
     print_json,
     print_lines,
 )
-from pgchronicle._words import diff
+from pgchronicle._words import SIGN_STYLES, diff
 from pgchronicle.command._database import connect, dsn_option, json_option
 
 _STATES = ("details_before", "details_after")
-_SIGN_STYLES = {"-": "red", "+": "green", " ": "dim"}
 
 
 @click.command()
@@ -26,7 +25,12 @@ _SIGN_STYLES = {"-": "red", "+": "green", " ": "dim"}
 @dsn_option
 @json_option
 def show(event_id: uuid.UUID, dsn: str, as_json: bool) -> None:
-    """Show one event whole, with what it changed."""
+    """Show one event whole, with what it changed.
+
+    \b
+    Example:
+      pgchronicle show 019a9e1c-5f1d-7c3a-9a52-3c1f4be0a7d1
+    """
     with connect(dsn) as connection:
         event = Chronicle(connection).event(event_id)
     if event is None:
@@ -62,4 +66,4 @@ def _print_for_people(event: Event) -> None:
     if lines:
         out.print()
     for sign, line in lines:
-        out.print(Text(f"{sign} {line}", _SIGN_STYLES[sign]), soft_wrap=True)
+        out.print(Text(f"{sign} {line}", SIGN_STYLES[sign]), soft_wrap=True)

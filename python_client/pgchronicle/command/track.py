@@ -1,9 +1,12 @@
 """``pgchronicle track``."""
 
+from typing import get_args
+
 import click
 
 from pgchronicle import Chronicle
 from pgchronicle.command._database import connect, dsn_option
+from pgchronicle.models import CaptureMode, TruncateMode
 
 
 @click.command()
@@ -19,6 +22,26 @@ from pgchronicle.command._database import connect, dsn_option
     "the setting masked_keys]",
 )
 @click.option("--mask-nothing", is_flag=True, help="Mask no column at all.")
+@click.option(
+    "--capture",
+    type=click.Choice(get_args(CaptureMode)),
+    help="What the event of an update holds: what changed, or both rows in full.  "
+    "[default: changes]",
+)
+@click.option(
+    "--key-column",
+    multiple=True,
+    help="What names a row of a table that has no primary key. May be given several times.",
+)
+@click.option(
+    "--truncate",
+    type=click.Choice(get_args(TruncateMode)),
+    help="What a truncate records: each row, one event, or nothing as it is refused.  "
+    "[default: rows]",
+)
+@click.option(
+    "--require-actor", is_flag=True, help="Refuse changes while the context names no actor."
+)
 def track(
     table: str,
     dsn: str,
@@ -27,10 +50,18 @@ def track(
     exclude_column: tuple[str, ...],
     mask_column: tuple[str, ...],
     mask_nothing: bool,
+    capture: CaptureMode | None,
+    key_column: tuple[str, ...],
+    truncate: TruncateMode | None,
+    require_actor: bool,
 ) -> None:
     """Capture every change of TABLE from now on.
 
     Repeated with other options, it changes them. You must own the table.
+
+    \b
+    Example:
+      pgchronicle track shop.orders --organization-column tenant_id --mask-column iban
     """
     if mask_nothing and mask_column:
         raise click.UsageError("--mask-column and --mask-nothing exclude each other.")
@@ -41,5 +72,9 @@ def track(
             organization_column=organization_column,
             exclude_columns=exclude_column or None,
             mask_columns=() if mask_nothing else mask_column or None,
+            capture=capture,
+            key_columns=key_column or None,
+            truncate=truncate,
+            require_actor=require_actor,
         )
     click.echo(f"{table} is tracked.", err=True)

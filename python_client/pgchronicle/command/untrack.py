@@ -10,7 +10,12 @@ from pgchronicle.command._database import connect, dsn_option
 @click.argument("table")
 @dsn_option
 def untrack(table: str, dsn: str) -> None:
-    """Capture changes of TABLE no more. What was recorded stays."""
+    """Capture changes of TABLE no more. What was recorded stays.
+
+    \b
+    Example:
+      pgchronicle untrack shop.orders
+    """
     with connect(dsn) as connection:
         Chronicle(connection).disable_tracking(table)
     click.echo(f"{table} is no longer tracked.", err=True)

@@ -1,0 +1,1 @@
+"""``pgchronicle`` on the command line."""
