@@ -9,15 +9,17 @@ from collections.abc import Mapping
 from itertools import count, product
 
 from bench.report import Result, Value, as_text
-from bench.rounds import Pair, Samples, run_rounds
+from bench.rounds import Pair, Samples, run_rounds, run_turns
 from support import ROOT
 
 OPERATIONS = ("insert", "update", "update to the same", "delete")
 
+CHANGES = ("insert", "update", "no-op", "delete", "wide update")
+
 
 def test_bench_gives_every_row() -> None:
     ran = subprocess.run(
-        [sys.executable, "-m", "bench", "--tiny", "--rounds", "1", "--json"],
+        [sys.executable, "-m", "bench", "--tiny", "--rounds", "1", "--no-packages", "--json"],
         check=False,
         capture_output=True,
         text=True,
@@ -26,7 +28,7 @@ def test_bench_gives_every_row() -> None:
     )
     assert ran.returncode == 0, ran.stderr
     rows = {result["name"]: result["rows"] for result in json.loads(ran.stdout)["results"]}
-    assert list(rows) == ["log", "capture", "pgbench"]
+    assert list(rows) == ["log", "capture", "pgbench", "peers", "peers, bytes"]
     assert [(row["transactions"], row["event"]) for row in rows["log"]] == [
         *product(["one for all"], ["small", "full", "full, context set"]),
         *product(["each its own"], ["small", "full"]),
@@ -42,12 +44,28 @@ def test_bench_gives_every_row() -> None:
     assert [(row["clients"], row["synchronous_commit"]) for row in rows["pgbench"]] == list(
         product((1, 4), ("off", "on"))
     )
+    assert [row["operation"] for row in rows["peers"]] == [
+        *(f"{o}, many in a transaction" for o in CHANGES),
+        *(f"{o}, one in a transaction" for o in CHANGES),
+        *(f"{o} of 1,000 rows" for o in ("insert", "update", "no-op", "delete", "COPY")),
+        *(f"four statements a transaction, clients: {clients}" for clients in (1, 2, 8)),
+    ]
+    assert {"untracked", "pgchronicle", "textbook", "verdict"} <= rows["peers"][0].keys()
+    assert [(row["change"], row["where"]) for row in rows["peers, bytes"]] == list(
+        product(("insert", "update", "delete", "wide update"), ("write-ahead log", "disk"))
+    )
 
 
 def test_what_is_compared_changes_turns_and_the_first_round_is_not_counted() -> None:
     turns = count()
     pair = Pair(bare=lambda: next(turns), ours=lambda: next(turns))
     assert run_rounds([pair], 3) == [Samples(bare=[2, 5, 6], ours=[3, 4, 7])]
+
+
+def test_of_several_each_is_first_in_turn() -> None:
+    turns = count()
+    work = [lambda: next(turns)] * 3
+    assert run_turns([work], 3) == [[[5, 7, 9], [3, 8, 10], [4, 6, 11]]]
 
 
 def test_a_table_has_its_numbers_on_the_right() -> None:

@@ -3,18 +3,19 @@
 import argparse
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 
-from . import capture_cost, logging_cost, workload_cost
+from . import capture_cost, logging_cost, peers_cost, workload_cost
 from .clocks import KIND
 from .report import Result, as_text
 from .setting import TINY, Setting, Sizes, open_setting
 
-_MEASUREMENTS: Mapping[str, Callable[[Setting], Result]] = {
-    logging_cost.NAME: logging_cost.measure,
-    capture_cost.NAME: capture_cost.measure,
-    workload_cost.NAME: workload_cost.measure,
+_MEASUREMENTS: Mapping[str, Callable[[Setting], Iterable[Result]]] = {
+    logging_cost.NAME: lambda setting: [logging_cost.measure(setting)],
+    capture_cost.NAME: lambda setting: [capture_cost.measure(setting)],
+    workload_cost.NAME: lambda setting: [workload_cost.measure(setting)],
+    peers_cost.NAME: peers_cost.measure,
 }
 
 
@@ -22,7 +23,7 @@ def main() -> None:
     """Measures what is asked for and prints it."""
     options = _options()
     sizes = TINY if options.tiny else Sizes(pgbench_length=("-T", str(options.seconds)))
-    with open_setting(options.rounds, sizes) as setting:
+    with open_setting(options.rounds, sizes, has_packages=not options.no_packages) as setting:
         facts = {
             "server_version": setting.server_version(),
             "cores": os.cpu_count(),
@@ -32,9 +33,10 @@ def main() -> None:
             print(_heading(facts, is_tiny=options.tiny), flush=True)
         results: list[Result] = []
         for name in options.only or _MEASUREMENTS:
-            results.append(_MEASUREMENTS[name](setting))
-            if not options.json:
-                print(f"\n{as_text(results[-1])}", flush=True)
+            for result in _MEASUREMENTS[name](setting):
+                results.append(result)
+                if not options.json:
+                    print(f"\n{as_text(result)}", flush=True)
     if options.json:
         print(json.dumps({**facts, "results": [asdict(result) for result in results]}))
 
@@ -55,6 +57,11 @@ def _options() -> argparse.Namespace:
         choices=list(_MEASUREMENTS),
         metavar="NAME",
         help=f"only this measurement, of {', '.join(_MEASUREMENTS)}; can be given again",
+    )
+    parser.add_argument(
+        "--no-packages",
+        action="store_true",
+        help="compare with nothing that has to be installed from the package registry",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument(

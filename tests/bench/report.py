@@ -9,12 +9,13 @@ Value = str | int | float | None
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One measurement: what it is called, what it measures, and its rows with their columns in
-    order."""
+    """One measurement: what it is called, what it measures, its rows with their columns in order,
+    and what is to be shown below them."""
 
     name: str
     about: str
     rows: Sequence[Mapping[str, Value]]
+    notes: Sequence[str] = ()
 
 
 def as_text(result: Result) -> str:
@@ -32,7 +33,7 @@ def as_text(result: Result) -> str:
         for line in lines
     ]
     about = fill(f"{result.name}: {result.about}.", width=100)
-    return "\n".join([about, "", *table])
+    return "\n".join([about, "", *table, *(f"\n{note}" for note in result.notes)])
 
 
 def _text(value: Value) -> str:

@@ -54,3 +54,29 @@ def ratios(ours: Sequence[float], bare: Sequence[float]) -> list[float]:
     """The ratio of each round, whose median counts: a round in which the machine was busy was so
     for both. A clock too coarse for what was measured shows nothing, hence the least divisor."""
     return [o / max(b, 0.01) for o, b in zip(ours, bare, strict=True)]
+
+
+def run_turns(
+    contests: Sequence[Sequence[Callable[[], T]]],
+    rounds: int,
+    *,
+    between: Callable[[], object] = lambda: None,
+) -> list[list[list[T]]]:
+    """Runs every contest once a round, after a round that is not counted; gives the samples of each
+    contender. Whose turn is first moves on from round to round.
+
+    Args:
+        contests: the same work, done by each contender.
+        rounds: how many are counted.
+        between: tidies up after each round.
+    """
+    samples: list[list[list[T]]] = [[[] for _ in contenders] for contenders in contests]
+    for number in range(rounds + 1):
+        for contenders, taken in zip(contests, samples, strict=True):
+            for turn in range(len(contenders)):
+                which = (turn + number) % len(contenders)
+                sample = contenders[which]()
+                if number:
+                    taken[which].append(sample)
+        between()
+    return samples

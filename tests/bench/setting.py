@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import LiteralString
 
 import psycopg
+from psycopg import sql
 from psycopg.rows import TupleRow
 
 from pgchronicle.embedded import Server
@@ -29,7 +30,9 @@ DATABASE = "bench"
 _SETTINGS: Mapping[str, str | int | bool] = {
     "autovacuum": False,
     "checkpoint_timeout": "1h",
-    "max_wal_size": "4GB",
+    "max_wal_size": "8GB",
+    # So would the whole pages that are written at their first change after a checkpoint.
+    "full_page_writes": False,
     "shared_buffers": "256MB",
     "jit": False,
 }
@@ -41,25 +44,34 @@ class Sizes:
 
     statements: int = 600
     rows_of_one_statement: int = 10_000
+    large_statements: int = 4
     pgbench_scale: int = 4
     pgbench_length: tuple[str, str] = ("-T", "1")
 
 
-TINY = Sizes(statements=20, rows_of_one_statement=50, pgbench_scale=1, pgbench_length=("-t", "5"))
+TINY = Sizes(
+    statements=20,
+    rows_of_one_statement=50,
+    large_statements=1,
+    pgbench_scale=1,
+    pgbench_length=("-t", "5"),
+)
 """Enough to see that everything runs; the figures mean nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A running server with a migrated database."""
+    """A running server with a migrated database; and whether packages may be installed to compare
+    with."""
 
     server: Server
     rounds: int
     sizes: Sizes
+    has_packages: bool
 
-    def connect(self, user: str) -> Connection:
+    def connect(self, user: str, database: str = DATABASE) -> Connection:
         """A session in which every statement commits by itself and no commit waits for the disk."""
-        dsn = self.server.dsn(DATABASE, user)
+        dsn = self.server.dsn(database, user)
         connection = psycopg.connect(dsn, autocommit=True)
         connection.execute("set synchronous_commit to off")
         return connection
@@ -70,9 +82,18 @@ class Setting:
             for statement in statements:
                 connection.execute(statement)
 
-    def environment(self, user: str) -> dict[str, str]:
-        """The environment with which pgbench reaches the database."""
-        return self.server.environment(DATABASE, user)
+    def make_database(self, name: str) -> None:
+        """Makes another database of the installer's."""
+        with psycopg.connect(self.server.dsn(), autocommit=True) as connection:
+            connection.execute(
+                sql.SQL("create database {} owner {}").format(
+                    sql.Identifier(name), sql.Identifier(INSTALLER)
+                )
+            )
+
+    def environment(self, user: str, database: str = DATABASE) -> dict[str, str]:
+        """The environment with which pgbench reaches a database."""
+        return self.server.environment(database, user)
 
     def server_version(self) -> str | None:
         """The server's version in its own words."""
@@ -81,7 +102,7 @@ class Setting:
 
 
 @contextmanager
-def open_setting(rounds: int, sizes: Sizes) -> Generator[Setting]:
+def open_setting(rounds: int, sizes: Sizes, *, has_packages: bool) -> Generator[Setting]:
     """Makes the setting, and removes it in the end.
 
     The server writes to the disk as in production, so that what a commit waits for is there.
@@ -91,7 +112,7 @@ def open_setting(rounds: int, sizes: Sizes) -> Generator[Setting]:
         Path(directory).chmod(0o711)
         with Server(datadir=Path(directory) / "cluster", settings=_SETTINGS) as server:
             _prepare(server)
-            yield Setting(server, rounds, sizes)
+            yield Setting(server, rounds, sizes, has_packages)
 
 
 def _prepare(server: Server) -> None:
