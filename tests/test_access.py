@@ -630,7 +630,7 @@ def test_nobody_touches_the_log(tenants: Connection, role: str, server_version: 
     "table",
     [
         *("event_keys", "settings", "resource_types", "actions"),
-        *("administrators", "table_registry"),
+        *("administrators", "table_registry", "tracking_periods"),
     ],
 )
 def test_nobody_touches_what_the_log_stands_on(db: Connection, role: str, table: str) -> None:
@@ -647,19 +647,26 @@ def test_nobody_touches_what_the_log_stands_on(db: Connection, role: str, table:
             "drop table chronicle.{table}",
             "create policy p on chronicle.{table} using (true)",
         ):
-            column = {"event_keys": "event_id", "administrators": "principal"}.get(table, "name")
-            if table == "table_registry":
-                column = "table_name"
+            column = {
+                "event_keys": "event_id",
+                "administrators": "principal",
+                "table_registry": "table_name",
+                "tracking_periods": "table_id",
+            }.get(table, "name")
             attempt = statement.format(table=table, column=column)
             assert sqlstate(db, attempt) == "42501", attempt
 
 
-@pytest.mark.parametrize("role", [*READERS, *NOT_READERS, "chronicle_writer", "chronicle_sealer"])
+FUNCTION_OWNERS = ("chronicle_writer", "chronicle_sealer", "chronicle_table_reader")
+
+
+@pytest.mark.parametrize("role", [*READERS, *NOT_READERS, *FUNCTION_OWNERS])
 def test_nobody_makes_anything_in_our_schemas(db: Connection, role: str) -> None:
     with as_superuser(db):
         run(db, f"set local role {role}")
         for schema in ("chronicle", "chronicle_capture"):
-            if (role, schema) == ("chronicle_writer", "chronicle_capture"):
+            makes_functions = role in ("chronicle_writer", "chronicle_table_reader")
+            if makes_functions and schema == "chronicle_capture":
                 continue
             for statement in (
                 "create table {}.t (i integer)",
@@ -748,7 +755,7 @@ def test_the_installer_is_refused_as_long_as_they_are_not_the_owner(
             assert sqlstate(tenants, statement.format(table=table)) == expected
 
 
-@pytest.mark.parametrize("role", ["chronicle_writer", "chronicle_sealer"])
+@pytest.mark.parametrize("role", FUNCTION_OWNERS)
 def test_who_owns_the_functions_cannot_change_the_log(tenants: Connection, role: str) -> None:
     tables = later(tenants)
     run(tenants, f"set local role {role}")
@@ -769,6 +776,19 @@ def test_the_writer_writes_but_reads_nothing(tenants: Connection) -> None:
         ) values ('user', 'absent', 'logged', 'read', 'x', 'x') returning action
         """,
     ) == ("42501")
+    tenants.execute("set local role none")
+
+
+def test_who_reads_tables_neither_reads_nor_writes_the_log(tenants: Connection) -> None:
+    tenants.execute("set local role chronicle_table_reader")
+    for statement in (
+        "select * from chronicle.events",
+        "select * from chronicle.row_changes",
+        "insert into chronicle.events default values",
+        "select chronicle.log_audit_event(_actor_type => 'user', _action_type => 'read', "
+        "_resource_type => 'page')",
+    ):
+        assert sqlstate(tenants, statement) == "42501", statement
     tenants.execute("set local role none")
 
 
@@ -821,17 +841,23 @@ FUNCTIONS = {
         *("log_audit_events", "resolve_context", "set_context", "similar_names"),
     },
     "reader_a": {
-        *("administered_organizations", "changed_keys", "changes", "has_capture_triggers"),
-        *("has_shape", "is_auditor", "is_super_administrator", "principal", "table_shape"),
-        "tracked_table_id",
+        *("administered_organizations", "capture_gaps", "changed_keys", "changes"),
+        *("has_capture_triggers", "has_key", "has_shape", "is_auditor", "is_known_by_oid"),
+        *("is_super_administrator", "known_table_id", "masked_key", "present_options"),
+        *("primary_key_columns", "principal", "renamed_columns", "runs_foreign_code"),
+        *("table_shape", "tracked_relation", "tracked_table_id", "uncovered_partitions"),
     },
     "admin": {
-        *("add_administrator", "check_owns_table", "check_trackable", "confirm_tracking"),
-        *("create_capture_functions", "disable_tracking", "enable_tracking", "ensure_partitions"),
-        *("has_capture_triggers", "has_shape", "principal", "register_action"),
+        *("add_administrator", "capture_gaps", "check_owns_table", "check_trackable"),
+        *("confirm_row_capture", "confirm_truncate_capture", "create_capture_functions"),
+        *("create_truncate_function", "disable_tracking", "enable_tracking", "ensure_partitions"),
+        *("has_capture_triggers", "has_key", "has_shape", "is_captured_whole", "is_known_by_oid"),
+        *("known_table_id", "masked_key", "place_capture_triggers", "present_options"),
+        *("primary_key_columns", "principal", "refresh_tracking", "register_action"),
         *("register_resource_type", "register_tracked_table", "remove_administrator"),
-        *("retire_tracked_table", "set_setting", "table_shape", "tracked_table_id"),
-        "tracking_options",
+        *("renamed_columns", "retire_tracked_table", "runs_foreign_code", "set_setting"),
+        *("share_rows", "table_shape", "tracked_relation", "tracked_table_id"),
+        *("tracking_options", "uncovered_partitions"),
     },
     "stranger": set[str](),
     "shopkeeper": set[str](),
@@ -908,6 +934,10 @@ def test_an_administrator_has_no_hand_in_tables_of_others(db: Connection) -> Non
     table_id = value(db, "select table_id from chronicle.tracked_tables")
     oid = value(db, "select 'public.orders'::regclass::oid")
     before = rows(db, "select * from chronicle.table_registry")
+    lie = (
+        '(select jsonb_populate_record(r, \'{"resource_type": "lie", "truncate": "event", '
+        '"excluded_columns": ["total"]}\') from chronicle.table_registry as r)'
+    )
     with acting_as(db, "admin"):
         db.execute("create temp table orders (id integer primary key, other text)")
         db.execute("grant all on orders to chronicle_writer")
@@ -917,14 +947,27 @@ def test_an_administrator_has_no_hand_in_tables_of_others(db: Connection) -> Non
             f"select chronicle.create_capture_functions('public.orders', {table_id})",
             f"select chronicle.create_capture_functions('pg_temp.orders', {table_id})",
             f"select chronicle.create_capture_functions({oid}, {table_id})",
-            f"select chronicle.register_tracked_table({oid}, 'lie', null, '{{total}}', null)",
-            "select chronicle.register_tracked_table('pg_temp.orders', 'lie', null, null, null)",
+            f"select chronicle.create_truncate_function('public.orders', {table_id})",
+            f"select chronicle.create_truncate_function('pg_temp.orders', {table_id})",
+            f"select chronicle.create_truncate_function({oid}, {table_id})",
+            f"select chronicle.register_tracked_table({oid}, null)",
+            f"select chronicle.register_tracked_table({oid}, {lie})",
+            "select chronicle.register_tracked_table('pg_temp.orders', null)",
+            f"select chronicle.register_tracked_table('pg_temp.orders', {lie})",
+            f"select chronicle.place_capture_triggers({oid}, {table_id})",
+            f"select chronicle.place_capture_triggers('pg_temp.orders', {table_id})",
+            f"select chronicle.share_rows({oid}, false)",
             f"select chronicle.retire_tracked_table({table_id})",
             "select chronicle.retire_tracked_table(999)",
         ):
             assert sqlstate(db, statement) in ("42501", "42809", "2BP01", "ZC005", "55000")
-        # It does nothing but check and close.
-        db.execute("select chronicle.confirm_tracking(%s, %s)", (oid, table_id))
+        # They do nothing but check and close.
+        db.execute("select chronicle.confirm_row_capture(%s, %s)", (oid, table_id))
+        db.execute("select chronicle.confirm_truncate_capture(%s, %s)", (oid, table_id))
+        # Nor does this, where nothing has changed.
+        assert rows(db, "select * from chronicle.refresh_tracking()") == [
+            ("public.orders", "unchanged")
+        ]
     assert rows(db, "select * from chronicle.table_registry") == before
     assert set(
         values(
@@ -935,9 +978,12 @@ def test_an_administrator_has_no_hand_in_tables_of_others(db: Connection) -> Non
     ) == {"{}"}
     db.execute("insert into public.orders values (1, 1)")
     db.execute("update public.orders set total = 2")
-    assert values(db, "select new_values from chronicle.row_changes order by seq") == [
-        {"id": 1, "total": 1},
-        {"total": 2},
+    db.execute("truncate public.orders")
+    assert rows(db, "select old_values, new_values from chronicle.row_changes order by seq") == [
+        (None, {"id": 1, "total": 1}),
+        ({"total": 1}, {"total": 2}),
+        ({"id": 1, "total": 2}, None),
+        (None, None),
     ]
 
 
@@ -951,10 +997,12 @@ def test_an_owner_speaks_for_their_own_table_only(db: Connection) -> None:
     with acting_as(db, "admin"):
         db.execute("create table admins.orders (id integer primary key, other text)")
         db.execute("grant trigger on admins.orders to chronicle_writer")
-        forge = f"select chronicle.create_capture_functions('admins.orders', {table_id})"
-        assert sqlstate(db, forge) == "55000"
-        confirm = f"select chronicle.confirm_tracking('admins.orders', {table_id})"
-        assert sqlstate(db, confirm) == "55000"
+        for function in (
+            *("create_capture_functions", "create_truncate_function"),
+            *("confirm_row_capture", "confirm_truncate_capture"),
+        ):
+            forge = f"select chronicle.{function}('admins.orders', {table_id})"
+            assert sqlstate(db, forge) == "55000", forge
 
 
 # Who logged in.
@@ -991,7 +1039,7 @@ def test_the_role_that_logged_in_is_recorded_whatever_role_is_played(db: Connect
 
 DIVERSIONS = (
     *("events", "event_keys", "settings", "resource_types", "actions"),
-    *("administrators", "table_registry"),
+    *("administrators", "table_registry", "tracking_periods"),
 )
 """Tables of ours, and so names that a temporary table may bear."""
 
@@ -1079,11 +1127,17 @@ def hostile(db: Connection) -> Connection:
         for table in DIVERSIONS:
             run(db, f"create temp table {table} (like chronicle.{table} including defaults)")
             run(db, f"grant all on {table} to public")
-        for table in ("pg_class", "pg_proc", "pg_trigger", "pg_roles", "pg_stat_subscription"):
+        for table in (
+            *("pg_class", "pg_proc", "pg_trigger", "pg_roles", "pg_stat_subscription"),
+            *("pg_index", "pg_inherits", "pg_type"),
+        ):
             run(db, f"create temp table {table} as select * from pg_catalog.{table} limit 0")
             run(db, f"grant all on pg_temp.{table} to public")
         # A table is a type as well.
-        for name in ("text", "jsonb", "uuid", "event_context", "actor_type", "timestamptz"):
+        for name in (
+            *("text", "jsonb", "uuid", "event_context", "actor_type", "timestamptz"),
+            *("capture_mode", "truncate_mode", "name", "regclass"),
+        ):
             run(db, f'create temp table "{name}" (a integer)')
     db.execute("set local search_path = pg_temp, hostile, chronicle, pg_catalog")
     return db
@@ -1154,12 +1208,27 @@ def test_capture_is_not_diverted(hostile: Connection) -> None:
         hostile.execute("""select pg_catalog.set_config('chronicle.context', '{}', true)""")
         hostile.execute("insert into public.item values (1, 'a', 1.0), (2, 'b', 2.0)")
         hostile.execute("update public.item set price = 3, name = 'c'")
-        hostile.execute("delete from public.item")
+        hostile.execute("delete from public.item where id operator(pg_catalog.=) 1")
         hostile.execute("truncate public.item")
+    # The same once more, as it goes where the table has changed since, and where that was taken up.
+    hostile.execute("alter table public.item add column more pg_catalog.text")
+    hostile.execute("alter table public.item rename column name to title")
+    for number in (3, 4):
+        with acting_as(hostile, "stranger"):
+            run(hostile, f"insert into public.item values ({number}, 'a', 1.0, 'm')")
+            hostile.execute("update public.item set more = 'n'")
+            hostile.execute("truncate public.item")
+        assert rows(hostile, "select * from chronicle.refresh_tracking()") == [
+            ("public.item", "refreshed" if number == 3 else "unchanged")
+        ]
+    assert rows(hostile, "select state, not_covered from chronicle.tracked_tables") == [
+        ("tracked", [])
+    ]
     hostile.execute("select chronicle.disable_tracking('public.item')")
     assert_nothing_is_diverted(hostile)
     assert values(hostile, "select action from chronicle.row_changes order by seq") == [
-        *("INSERT", "INSERT", "UPDATE", "UPDATE", "DELETE", "DELETE", "TRUNCATE"),
+        *("INSERT", "INSERT", "UPDATE", "UPDATE", "DELETE", "TRUNCATE", "TRUNCATE"),
+        *("INSERT", "UPDATE", "TRUNCATE", "TRUNCATE") * 2,
     ]
 
 
