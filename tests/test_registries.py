@@ -141,6 +141,9 @@ def test_a_name_needs_a_name_and_a_description(
         ("payload_limit_bytes", "1e12"),
         ("payload_limit_bytes", "2048.5"),
         ("payload_limit_bytes", "null"),
+        ("truncate_row_limit", "-1"),
+        ("truncate_row_limit", "0.5"),
+        ("truncate_row_limit", '"all"'),
     ],
 )
 def test_a_setting_takes_only_what_fits_it(db: Connection, name: str, wrong: str) -> None:
@@ -162,7 +165,7 @@ def test_an_unknown_setting_is_refused_with_those_there_are(db: Connection) -> N
             'there is no setting "colour"',
             None,
             "Settings are: enforce_actions, enforce_resource_types, masked_keys, "
-            "partition_interval, partitions_ahead, payload_limit_bytes.",
+            "partition_interval, partitions_ahead, payload_limit_bytes, truncate_row_limit.",
         )
         assert refusal(db, "select chronicle.set_setting('enforce_actions', null)") == Refusal(
             "22004",
