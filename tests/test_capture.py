@@ -1,5 +1,7 @@
 """Capture: every committed change of a tracked table is an event."""
 
+from typing import Any
+
 import pytest
 
 from ask import events, rows, run, sqlstate, value, values
@@ -39,11 +41,77 @@ def test_a_delete_is_its_old_row(db: Connection) -> None:
     assert changes(db)[1:] == [("DELETE", "1", {"id": 1, "name": "a", "price": 1}, None, None)]
 
 
-def test_a_truncate_is_one_event(db: Connection) -> None:
+def test_a_truncate_is_each_row_that_goes_and_then_itself(db: Connection) -> None:
     make(db, ITEM)
     db.execute("insert into public.item values (1, 'a', 1), (2, 'b', 2)")
     db.execute("truncate public.item")
-    assert changes(db)[2:] == [("TRUNCATE", None, None, None, None)]
+    assert changes(db)[2:] == [
+        ("TRUNCATE", "1", {"id": 1, "name": "a", "price": 1}, None, None),
+        ("TRUNCATE", "2", {"id": 2, "name": "b", "price": 2}, None, None),
+        ("TRUNCATE", None, None, None, None),
+    ]
+    db.execute("truncate public.item")
+    truncates = events(db, "item", "action", "action_type", "resource_id", "action_meta")[2:]
+    told = {"action": "item.truncate", "action_type": "delete"}
+    assert truncates == [
+        {**told, "resource_id": "1", "action_meta": None},
+        {**told, "resource_id": "2", "action_meta": None},
+        {**told, "resource_id": None, "action_meta": {"rows": 2, "recorded": 2}},
+        {**told, "resource_id": None, "action_meta": {"rows": 0, "recorded": 0}},
+    ]
+
+
+def test_a_row_that_a_truncate_takes_is_recorded_like_any_other(db: Connection) -> None:
+    make(
+        db,
+        "a text, b integer, org text, secret text, hidden text, j json, primary key (a, b)",
+        "_organization_column => 'org'",
+        "_exclude_columns => '{hidden}'",
+    )
+    db.execute("""insert into public.item values ('x', 1, 'acme', 's', 'h', '{"n":  1}')""")
+    db.execute("""insert into public.item values ('y', 2, null, null, null, 'null')""")
+    context = (
+        '{"actor_id": "u-1", "actor_type": "user", "organization_id": "other", "reason": "moved", '
+        '"request_id": "r-1"}'
+    )
+    with db.transaction():
+        db.execute("select set_config('chronicle.context', %s, true)", (context,))
+        db.execute("truncate public.item")
+    columns = ("resource_id", "organization_id", "details_before", "payload_error")
+    assert events(db, "item", *columns)[2:] == [
+        dict(zip(columns, each, strict=True))
+        for each in (
+            (
+                '{"a": "x", "b": "1"}',
+                "acme",
+                {"a": "x", "b": 1, "org": "acme", "secret": "[masked]", "j": '{"n":  1}'},
+                None,
+            ),
+            (
+                '{"a": "y", "b": "2"}',
+                "other",
+                {"a": "y", "b": 2, "org": None, "secret": None, "j": "null"},
+                None,
+            ),
+            (None, "other", None, None),
+        )
+    ]
+    who = ("actor_id", "actor_type", "context_state", "reason", "request_id", "db_user", "origin")
+    assert (
+        events(db, "item", *who)[2:]
+        == [
+            dict(
+                zip(
+                    who,
+                    ("u-1", "user", "asserted", "moved", "r-1", "installer", "captured"),
+                    strict=True,
+                )
+            )
+        ]
+        * 3
+    )
+    (table_id,) = values(db, "select distinct table_id from chronicle.row_changes")
+    assert table_id == value(db, "select table_id from chronicle.tracked_tables")
 
 
 def test_a_captured_event_says_where_it_comes_from(db: Connection) -> None:
@@ -308,10 +376,15 @@ def test_a_truncate_that_cascades_is_recorded_on_each_table(db: Connection) -> N
     make(db, ITEM)
     db.execute("create table public.part (id integer primary key references public.item)")
     track(db, table="public.part")
+    db.execute("insert into public.item values (1, 'a', 1)")
+    db.execute("insert into public.part values (1)")
     db.execute("truncate public.item cascade")
-    assert set(rows(db, "select action, table_name from chronicle.row_changes")) == {
-        *(("TRUNCATE", "item"), ("TRUNCATE", "part"))
+    assert set(rows(db, "select action, table_name, record_id from chronicle.row_changes")) == {
+        *(("INSERT", "item", "1"), ("INSERT", "part", "1")),
+        *(("TRUNCATE", "item", "1"), ("TRUNCATE", "part", "1")),
+        *(("TRUNCATE", "item", None), ("TRUNCATE", "part", None)),
     }
+    assert value(db, "select count(*) from chronicle.row_changes") == 6
 
 
 def test_all_rows_of_a_statement_are_of_one_transaction_and_no_other(db: Connection) -> None:
@@ -320,6 +393,7 @@ def test_all_rows_of_a_statement_are_of_one_transaction_and_no_other(db: Connect
         """insert into public.item select n, '"\\u0000"' from generate_series(1, 300) as n"""
     )
     db.execute("update public.item set v = '1'")
+    db.execute("truncate public.item")
     assert rows(
         db,
         """
@@ -327,7 +401,7 @@ def test_all_rows_of_a_statement_are_of_one_transaction_and_no_other(db: Connect
             (select count(*) from chronicle.row_changes)
         from chronicle.row_changes
         """,
-    ) == [(True, 600)]
+    ) == [(True, 901)]
     # Nor does the server take transaction ids for parts of it.
     assert values(
         db,
@@ -476,9 +550,93 @@ def test_a_row_that_moves_between_partitions_leaves_one_and_enters_the_other(
     ]
 
 
-def test_a_truncate_of_a_partitioned_table_is_one_event(db: Connection) -> None:
-    db.execute("create table public.item (id integer primary key) partition by range (id)")
-    db.execute("create table public.item_low partition of public.item default")
+def partitioned(db: Connection) -> None:
+    """Makes public.item with a partition by range, one that is partitioned itself, and a row in
+    each leaf; tracks it; then makes another partition, with a row."""
+    db.execute(
+        "create table public.item (id integer primary key, name text) partition by range (id)"
+    )
+    db.execute("create table public.low partition of public.item for values from (0) to (10)")
+    db.execute(
+        "create table public.mid partition of public.item for values from (10) to (20) "
+        "partition by range (id)"
+    )
+    db.execute("create table public.mid_all partition of public.mid default")
     track(db)
+    db.execute("create table public.late partition of public.item default")
+    db.execute("insert into public.item values (1, 'a'), (11, 'b'), (21, 'c')")
+
+
+def truncates(db: Connection) -> list[Any]:
+    """What truncates have left: the rows, and what each tells of itself."""
+    return rows(
+        db,
+        """
+        select resource_id, details_before, action_meta from chronicle.events
+        where action = 'item.truncate' order by seq
+        """,
+    )
+
+
+def test_a_truncate_of_a_partitioned_table_records_every_row_once(db: Connection) -> None:
+    partitioned(db)
     db.execute("truncate public.item")
-    assert changes(db) == [("TRUNCATE", None, None, None, None)]
+    found = truncates(db)
+    assert sorted(each[0] for each in found if each[0]) == ["1", "11", "21"]
+    assert {each[0]: each[1] for each in found if each[0]} == {
+        "1": {"id": 1, "name": "a"},
+        "11": {"id": 11, "name": "b"},
+        "21": {"id": 21, "name": "c"},
+    }
+    # Each partition that has a trigger of its own tells of its rows; the table of the others'.
+    told = [each[2] for each in found if not each[0]]
+    assert sorted(told, key=str) == sorted(
+        [
+            {"rows": 1, "recorded": 1},
+            {"rows": 1, "recorded": 1, "partition": "public.low"},
+            {"rows": 0, "recorded": 0, "partition": "public.mid"},
+            {"rows": 1, "recorded": 1, "partition": "public.mid_all"},
+        ],
+        key=str,
+    )
+    assert set(rows(db, "select table_name, table_id from chronicle.row_changes")) == {
+        ("item", value(db, "select table_id from chronicle.tracked_tables"))
+    }
+
+
+@pytest.mark.parametrize("partition", ["mid", "mid_all"])
+def test_a_truncate_of_a_partition_is_recorded_under_its_table(
+    db: Connection, partition: str
+) -> None:
+    partitioned(db)
+    run(db, f"truncate public.{partition}")
+    assert [each for each in truncates(db) if each[0]] == [
+        ("11", {"id": 11, "name": "b"}, None),
+    ]
+    assert {each[0] for each in rows(db, "select table_name from chronicle.row_changes")} == {
+        "item"
+    }
+
+
+def test_a_truncate_of_a_partition_made_later_is_recorded_once_tracking_is_refreshed(
+    db: Connection,
+) -> None:
+    partitioned(db)
+    with db.transaction(force_rollback=True):
+        db.execute("truncate public.late")
+        assert truncates(db) == []
+    assert rows(db, "select * from chronicle.refresh_tracking()") == [("public.item", "refreshed")]
+    db.execute("truncate public.late")
+    assert truncates(db) == [
+        ("21", {"id": 21, "name": "c"}, None),
+        (None, None, {"rows": 1, "recorded": 1, "partition": "public.late"}),
+    ]
+
+
+def test_a_partition_that_was_detached_is_recorded_no_more(db: Connection) -> None:
+    partitioned(db)
+    db.execute("alter table public.item detach partition public.low")
+    db.execute("update public.low set name = 'x'")
+    db.execute("truncate public.low")
+    assert truncates(db) == []
+    assert [each[0] for each in changes(db)] == ["INSERT"] * 3
