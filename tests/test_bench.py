@@ -28,7 +28,7 @@ def test_bench_gives_every_row() -> None:
     )
     assert ran.returncode == 0, ran.stderr
     rows = {result["name"]: result["rows"] for result in json.loads(ran.stdout)["results"]}
-    assert list(rows) == ["log", "capture", "pgbench", "peers", "peers, bytes"]
+    assert list(rows) == ["log", "capture", "pgbench", "peers", "peers, bytes", "reads"]
     assert [(row["transactions"], row["event"]) for row in rows["log"]] == [
         *product(["one for all"], ["small", "full", "full, context set"]),
         *product(["each its own"], ["small", "full"]),
@@ -53,6 +53,12 @@ def test_bench_gives_every_row() -> None:
     assert {"untracked", "pgchronicle", "textbook", "verdict"} <= rows["peers"][0].keys()
     assert [(row["change"], row["where"]) for row in rows["peers, bytes"]] == list(
         product(("insert", "update", "delete", "wide update"), ("write-ahead log", "disk"))
+    )
+    assert {(row["as"], row["reading"]) for row in rows["reads"]} >= set(
+        product(
+            ("bench_reader", "bench_auditor"),
+            ("a record's events", "an organization's latest 100", "an actor's last week"),
+        )
     )
 
 

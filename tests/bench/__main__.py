@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 
-from . import capture_cost, logging_cost, peers_cost, workload_cost
+from . import capture_cost, logging_cost, peers_cost, reads_cost, workload_cost
 from .clocks import KIND
 from .report import Result, as_text
 from .setting import TINY, Setting, Sizes, open_setting
@@ -16,13 +16,18 @@ _MEASUREMENTS: Mapping[str, Callable[[Setting], Iterable[Result]]] = {
     capture_cost.NAME: lambda setting: [capture_cost.measure(setting)],
     workload_cost.NAME: lambda setting: [workload_cost.measure(setting)],
     peers_cost.NAME: peers_cost.measure,
+    reads_cost.NAME: reads_cost.measure,
 }
 
 
 def main() -> None:
     """Measures what is asked for and prints it."""
     options = _options()
-    sizes = TINY if options.tiny else Sizes(pgbench_length=("-T", str(options.seconds)))
+    sizes = (
+        TINY
+        if options.tiny
+        else Sizes(pgbench_length=("-T", str(options.seconds)), events=options.events)
+    )
     with open_setting(options.rounds, sizes, has_packages=not options.no_packages) as setting:
         facts = {
             "server_version": setting.server_version(),
@@ -50,6 +55,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=_at_least_one, default=5, help="rounds that are counted")
     parser.add_argument(
         "--seconds", type=_at_least_one, default=1, help="length of each run of pgbench"
+    )
+    parser.add_argument(
+        "--events", type=_at_least_one, default=Sizes().events, help="events that are read from"
     )
     parser.add_argument(
         "--only",

@@ -47,6 +47,7 @@ class Sizes:
     large_statements: int = 4
     pgbench_scale: int = 4
     pgbench_length: tuple[str, str] = ("-T", "1")
+    events: int = 5_000_000
 
 
 TINY = Sizes(
@@ -55,6 +56,7 @@ TINY = Sizes(
     large_statements=1,
     pgbench_scale=1,
     pgbench_length=("-t", "5"),
+    events=20_000,
 )
 """Enough to see that everything runs; the figures mean nothing."""
 
