@@ -95,6 +95,7 @@ grant create on schema chronicle to chronicle_writer, chronicle_table_reader;
 \ir capture/renamed_columns.sql
 \ir capture/present_columns.sql
 \ir capture/planned_columns.sql
+\ir capture/fitted_id.sql
 \ir capture/drifted_image.sql
 \ir capture/drifted_key.sql
 \ir capture/capture_columns.sql
@@ -109,6 +110,7 @@ grant create on schema chronicle to chronicle_writer, chronicle_table_reader;
 \ir capture/unguarded_partitions.sql
 \ir capture/runs_foreign_code.sql
 \ir capture/refuse_truncate.sql
+\ir capture/note_interruption.sql
 \ir capture/truncate_function_body.sql
 \ir capture/primary_key_columns.sql
 \ir capture/tracked_table_id.sql
@@ -143,6 +145,38 @@ revoke create on schema chronicle from chronicle_writer, chronicle_table_reader;
 -- migration: 0007_history
 -- Reading the log back.
 set local role chronicle_owner;
-grant create on schema chronicle to chronicle_reader;
+grant create on schema chronicle to chronicle_reader, chronicle_sealer;
 \ir history/row_changes.sql
-revoke create on schema chronicle from chronicle_reader;
+\ir history/row_events.sql
+\ir history/merge_images.sql
+\ir history/column_periods.sql
+\ir history/translate_image.sql
+\ir history/without_retyped.sql
+\ir history/without_changed.sql
+\ir history/typed_image.sql
+\ir history/is_interrupted.sql
+\ir history/period_of_event.sql
+\ir history/present_image.sql
+\ir history/departures.sql
+\ir history/count_record_events.sql
+\ir history/count_table_events.sql
+\ir history/refuse_hidden_events.sql
+\ir history/refuse_incomplete.sql
+\ir history/table_with_history.sql
+\ir history/canonical_key.sql
+\ir history/live_row_query.sql
+\ir history/live_image.sql
+\ir history/record_events.sql
+\ir history/record_lines.sql
+\ir history/record_change.sql
+\ir history/rebuilt_line.sql
+\ir history/record_history.sql
+\ir history/check_time_is_known.sql
+\ir history/record_as_of.sql
+\ir history/table_of.sql
+\ir history/check_changes_are_known.sql
+\ir history/typed_columns.sql
+\ir history/net_changes.sql
+\ir history/as_of_query.sql
+\ir history/rows_as_of.sql
+revoke create on schema chronicle from chronicle_reader, chronicle_sealer;

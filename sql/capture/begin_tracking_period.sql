@@ -35,6 +35,7 @@ begin
         and v_before.column_names = v_after.column_names
         and v_before.column_types = v_after.column_types
         and v_before.column_numbers = v_after.column_numbers
+        and v_before.recorded_columns = _options.captured_columns
     then
         return;
     end if;
@@ -65,11 +66,11 @@ begin
 
     insert into chronicle.tracking_periods (
         table_id, from_seq, is_continuation, key_columns, column_names, column_types,
-        column_numbers, column_ids
+        column_numbers, column_ids, recorded_columns
     ) values (
         _options.table_id, nextval('chronicle.events_seq'), v_after.is_continuation,
         _options.key_columns, v_after.column_names, v_after.column_types, v_after.column_numbers,
-        v_after.column_ids
+        v_after.column_ids, _options.captured_columns
     );
 end
 $$;

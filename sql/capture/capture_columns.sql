@@ -24,6 +24,7 @@ returns table (
     is_short boolean,
     may_be_large boolean,
     is_user_type boolean,
+    is_array boolean,
     base_type oid
 )
 language sql
@@ -103,6 +104,7 @@ as $$
         d.is_short,
         d.may_be_large,
         d.is_user_type,
+        d.is_array,
         d.base_type
     from described as d
     cross join lateral (
@@ -146,9 +148,10 @@ comment on function chronicle.capture_columns(regclass, name[]) is
 'Private. The columns of a table that can be captured, in their order. comparison: an expression
 that is true when old and new differ. old_value, new_value: expressions that render a value.
 is_short: its text has at most a hundred bytes. may_be_large: it may be stored apart from the row.
-is_user_type: the type is, or is made of, one that is not built in. base_type: what lies under
+is_user_type: the type is, or is made of, one that is not built in. is_array: so it is, under its
+domains. base_type: what lies under
 domains and arrays. _masked_columns: those of which no value is rendered.';
 
 revoke execute on function chronicle.capture_columns(regclass, name[]) from public;
 grant execute on function chronicle.capture_columns(regclass, name[])
-to chronicle_writer, chronicle_table_reader;
+to chronicle_writer, chronicle_table_reader, chronicle_reader;

@@ -4,13 +4,8 @@ language sql
 immutable
 set search_path = pg_catalog, pg_temp
 as $$
-    select case
-        when octet_length(k.value) > 1000
-            then 'sha256:' || encode(sha256(convert_to(k.value, 'UTF8')), 'hex')
-        else k.value
-    end
-    from (
-        select case
+    select chronicle.fitted_id(
+        case
             when jsonb_array_length(_columns -> 'key') = 1
                 then _image ->> (_columns -> 'key' ->> 0)
             -- Under the names that the record has been known by until now.
@@ -21,8 +16,8 @@ as $$
                 from jsonb_array_elements_text(_columns -> 'key') with ordinality as n (name, place)
                 having count(*) > 0
             )
-        end as value
-    ) as k
+        end
+    )
 $$;
 
 comment on function chronicle.drifted_key(jsonb, jsonb) is

@@ -1,16 +1,14 @@
 -- Names are those of today, found through the triggers; the registry's serve where the table is
--- gone.
+-- gone. Looked up table by table, so that the planner knows how many rows to expect.
 create view chronicle.table_names as
 select
     r.table_id,
-    t.tgrelid as relation,
+    t.relation,
     coalesce(n.nspname, r.schema_name) as schema_name,
     coalesce(c.relname, r.table_name) as table_name
 from chronicle.table_registry as r
-left join (
-    select
-        substring(p.proname from '^capture_([0-9]+)_')::integer as table_id,
-        min(g.tgrelid) as tgrelid
+left join lateral (
+    select min(g.tgrelid) as relation
     from pg_catalog.pg_proc as p
     inner join pg_catalog.pg_trigger as g on g.tgfoid = p.oid
     where
@@ -19,12 +17,13 @@ left join (
             from pg_catalog.pg_namespace as s
             where s.nspname = 'chronicle_capture'
         )
-        -- Not the copies on partitions, nor the triggers for truncate, which partitions have too.
+        and p.proname in (
+            'capture_' || r.table_id || '_insert', 'capture_' || r.table_id || '_update',
+            'capture_' || r.table_id || '_delete'
+        )
         and g.tgparentid = 0
-        and p.proname ~ '^capture_[0-9]+_insert$'
-    group by 1
-) as t on t.table_id = r.table_id
-left join pg_catalog.pg_class as c on c.oid = t.tgrelid
+) as t on true
+left join pg_catalog.pg_class as c on c.oid = t.relation
 left join pg_catalog.pg_namespace as n on n.oid = c.relnamespace;
 
 comment on view chronicle.table_names is

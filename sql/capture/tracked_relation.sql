@@ -1,4 +1,5 @@
--- Asks the catalogs, not chronicle.table_names: a session may forbid itself views.
+-- Through any of the row triggers, so that a table is found that has lost some of them. Asks the
+-- catalogs, not chronicle.table_names: a session may forbid itself views.
 create or replace function chronicle.tracked_relation(_table_id integer)
 returns oid
 language sql
@@ -9,13 +10,17 @@ as $$
     from pg_catalog.pg_proc as p
     inner join pg_catalog.pg_trigger as t on t.tgfoid = p.oid
     where p.pronamespace = 'chronicle_capture'::regnamespace
-        and p.proname = format('capture_%s_insert', _table_id)
+        and p.proname in (
+            format('capture_%s_insert', _table_id), format('capture_%s_update', _table_id),
+            format('capture_%s_delete', _table_id)
+        )
+        -- Not the copies on partitions.
         and t.tgparentid = 0
 $$;
 
 comment on function chronicle.tracked_relation(integer) is
-'Private. The oid of the table that is tracked by this table_id; null when no capture trigger
-stands.';
+'Private. The oid of the table that is tracked by this table_id; null when no trigger captures its
+rows.';
 
 revoke execute on function chronicle.tracked_relation(integer) from public;
 grant execute on function chronicle.tracked_relation(integer)

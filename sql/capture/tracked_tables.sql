@@ -52,6 +52,8 @@ select
     end as not_covered
 from chronicle.table_registry as r
 inner join chronicle.table_names as n on n.table_id = r.table_id
+-- Asked once a table.
+left join lateral (select chronicle.table_shape(n.relation) as shape offset 0) as p on true
 left join lateral (
     select
         string_agg(s.description, ', ' order by s.place) filter (where s.is_new) as added,
@@ -61,7 +63,7 @@ left join lateral (
             a.description,
             a.place,
             true as is_new
-        from unnest(chronicle.table_shape(n.relation)) with ordinality as a (description, place)
+        from unnest(p.shape) with ordinality as a (description, place)
         where a.description <> all(r.shape)
         union all
         select
@@ -69,7 +71,7 @@ left join lateral (
             b.place,
             false as is_new
         from unnest(r.shape) with ordinality as b (description, place)
-        where b.description <> all(chronicle.table_shape(n.relation))
+        where b.description <> all(p.shape)
     ) as s
 ) as d on true
 left join lateral (

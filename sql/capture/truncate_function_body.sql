@@ -88,6 +88,9 @@ begin
             execute 'select count(*) ' || v_query into v_rows;
         end if;
     end if;
+    if v_obstacle is not null or v_query is null or v_rows > v_recorded then
+        perform chronicle.note_interruption(%4$s);
+    end if;
     perform chronicle.record_internal_event(
         'captured', 'delete', %5$L, %6$L, null, v_context.organization_id, null, null,
         jsonb_strip_nulls(jsonb_build_object(

@@ -1,0 +1,54 @@
+create or replace function chronicle.record_as_of(
+    _table regclass, _record_id text, _at timestamptz
+)
+returns jsonb
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_table_id constant integer := chronicle.table_with_history(_table);
+    v_record_id constant text := chronicle.canonical_key(v_table_id, _record_id);
+    v_change record;
+    v_previous jsonb;
+begin
+    perform chronicle.check_time_is_known(_table, v_table_id, _at);
+    for v_change in
+        select h.*, e.key_before, e.key_after
+        from chronicle.record_history(_table, v_record_id) as h
+        inner join chronicle.row_events as e
+            on e.event_id = h.event_id and e.occurred_at = h.occurred_at
+        where h.origin = 'captured' and v_record_id in (e.key_before, e.key_after)
+        order by h.seq
+    loop
+        -- The first change after that time tells how things stood before it.
+        if v_change.occurred_at > _at then
+            if v_change.key_before is distinct from v_record_id then
+                return null;
+            elsif v_previous is null and not v_change.is_complete then
+                perform chronicle.refuse_incomplete(
+                    _table,
+                    format('Not every column of record %s is known at that time.', v_record_id)
+                );
+            end if;
+            return coalesce(v_previous, v_change.old_values);
+        end if;
+        v_previous := case
+            when v_change.key_after = v_record_id and v_change.is_complete
+                then v_change.new_values
+        end;
+    end loop;
+    return coalesce(v_previous, chronicle.live_image(_table, v_table_id, v_record_id));
+end
+$$;
+
+comment on function chronicle.record_as_of(regclass, text, timestamptz) is
+'A record as it stood at a time, as capture would have recorded it, under the names that its columns
+had then; null when there was no such record. A time means what had been done by then, by the clock
+of each change, not what had been committed. Runs with the caller''s rights.
+_record_id: the key that it had then, as for chronicle.record_history.
+Errors: ZC007 when that can not be known; as chronicle.record_history.';
+
+revoke execute on function chronicle.record_as_of(regclass, text, timestamptz) from public;
+grant execute on function chronicle.record_as_of(regclass, text, timestamptz)
+to chronicle_reader;
