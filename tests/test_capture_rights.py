@@ -4,7 +4,7 @@ import pytest
 
 from ask import as_superuser, rows, run, sqlstate, value, values
 from capturing import ITEM, changes, make, track
-from support import Connection, acting_as
+from support import Connection, Database, acting_as
 
 
 @pytest.fixture
@@ -62,11 +62,14 @@ def test_a_cast_that_a_user_made_never_runs(trapped: Connection, type_name: str)
         run(trapped, f"insert into public.{table} values (1, {one}, {one})")
         run(trapped, f"update public.{table} set v = {other}, org = {other}")
         run(trapped, f"delete from public.{table}")
+        # The reader of tables, too, runs nobody's casts.
+        run(trapped, f"insert into public.{table} values (1, {one}, {one})")
+        run(trapped, f"truncate public.{table}")
     recorded = rows(
         trapped,
         """
         select action, new_values ->> 'v', old_values ->> 'v', organization_id, payload_error
-        from chronicle.row_changes order by seq
+        from chronicle.row_changes where record_id is not null order by seq
         """,
     )
     text_one, text_other = (
@@ -78,6 +81,8 @@ def test_a_cast_that_a_user_made_never_runs(trapped: Connection, type_name: str)
             ("INSERT", text_one, None, text_one, None),
             ("UPDATE", text_other, text_one, text_other, None),
             ("DELETE", None, text_other, text_other, None),
+            ("INSERT", text_one, None, text_one, None),
+            ("TRUNCATE", None, text_one, text_one, None),
         ]
         * 2
     )
@@ -91,16 +96,22 @@ def test_a_cast_made_for_a_retyped_column_never_runs(trapped: Connection) -> Non
     trapped.execute("insert into public.item values (1, 'red', 1)")
     trapped.execute("update public.item set v = 'blue'")
     trapped.execute("update public.item set w = 2")
-    trapped.execute("delete from public.item")
+    trapped.execute("truncate public.item")
     recorded = rows(
         trapped,
-        "select action, record_id, payload_error is null from chronicle.row_changes order by seq",
+        """
+        select action, record_id, old_values, new_values, payload_error is null
+        from chronicle.row_changes order by seq
+        """,
     )
+    first = {"id": "1", "v": "red", "w": "1"}
+    second, third = first | {"v": "blue"}, first | {"v": "blue", "w": "2"}
     assert recorded == [
-        ("INSERT", "1", False),
-        ("UPDATE", "1", False),
-        ("UPDATE", "1", False),
-        ("DELETE", "1", False),
+        ("INSERT", "1", None, first, False),
+        ("UPDATE", "1", first, second, False),
+        ("UPDATE", "1", second, third, False),
+        ("TRUNCATE", "1", third, None, False),
+        ("TRUNCATE", None, None, None, True),
     ]
 
 
@@ -133,11 +144,29 @@ def test_who_writes_needs_no_right_on_the_log(db: Connection) -> None:
         db.execute("insert into public.item values (1, 'a', 1)")
         db.execute("update public.item set name = 'b'")
         db.execute("delete from public.item")
+        db.execute("insert into public.item values (2, 'b', 2)")
         db.execute("truncate public.item")
         assert sqlstate(db, "select * from chronicle.row_changes") == "42501"
-    assert rows(db, "select action, db_user from chronicle.row_changes order by seq") == [
-        (action, "stranger") for action in ("INSERT", "UPDATE", "DELETE", "TRUNCATE")
+    assert rows(
+        db, "select action, record_id, db_user from chronicle.row_changes order by seq"
+    ) == [
+        ("INSERT", "1", "stranger"),
+        ("UPDATE", "1", "stranger"),
+        ("DELETE", "1", "stranger"),
+        ("INSERT", "2", "stranger"),
+        ("TRUNCATE", "2", "stranger"),
+        ("TRUNCATE", None, "stranger"),
     ]
+
+
+def test_who_truncates_need_not_be_able_to_read(db: Connection) -> None:
+    make(db, ITEM)
+    db.execute("insert into public.item values (1, 'a', 1)")
+    db.execute("grant truncate on public.item to stranger")
+    with acting_as(db, "stranger"):
+        assert sqlstate(db, "select * from public.item") == "42501"
+        db.execute("truncate public.item")
+    assert changes(db)[1][:3] == ("TRUNCATE", "1", {"id": 1, "name": "a", "price": 1})
 
 
 def test_an_empty_search_path_changes_nothing(db: Connection) -> None:
@@ -158,8 +187,13 @@ def test_a_superuser_who_leaves_triggers_out_is_recorded(db: Connection, mode: s
         db.execute("truncate public.item")
         db.execute("set local session_replication_role = origin")
         superuser = value(db, "select session_user")
-    assert rows(db, "select action, db_user from chronicle.row_changes order by seq") == [
-        (action, superuser) for action in ("INSERT", "UPDATE", "TRUNCATE")
+    assert rows(
+        db, "select action, record_id, db_user from chronicle.row_changes order by seq"
+    ) == [
+        ("INSERT", "1", superuser),
+        ("UPDATE", "1", superuser),
+        ("TRUNCATE", "1", superuser),
+        ("TRUNCATE", None, superuser),
     ]
 
 
@@ -182,15 +216,144 @@ def test_hostile_default_privileges_do_not_open_a_capture_function(db: Connectio
     )
 
 
-def test_a_capture_leaves_no_right_on_the_table_behind(db: Connection) -> None:
+def test_a_capture_leaves_no_right_on_the_table_behind_but_to_read_what_is_truncated(
+    db: Connection,
+) -> None:
     rights = """
-        select a.grantee::regrole::text from pg_class as c
+        select c.relname, a.grantee::regrole::text, a.privilege_type from pg_class as c
         cross join lateral aclexplode(c.relacl) as a
-        where c.oid = 'public.item'::regclass and a.grantee <> c.relowner
+        where c.relname in ('item', 'item_low') and a.grantee <> c.relowner order by 1
     """
-    make(db, ITEM)
-    assert rows(db, rights) == []
+    reads = [(table, "chronicle_table_reader", "SELECT") for table in ("item", "item_low")]
+    db.execute("create table public.item (id integer primary key) partition by range (id)")
+    db.execute("create table public.item_low partition of public.item default")
+    track(db)
+    assert rows(db, rights) == reads
     # Once with other options, and once for nothing.
     for _ in range(2):
         track(db, "_resource_type => 'ware'")
+        assert rows(db, rights) == reads
+    for mode in ("event", "refuse"):
+        track(db, f"_truncate => '{mode}'")
         assert rows(db, rights) == []
+    track(db)
+    assert rows(db, rights) == reads
+    db.execute("select chronicle.disable_tracking('public.item')")
+    assert rows(db, rights) == []
+
+
+def test_a_truncate_function_does_not_need_others_to_be_made_before(database: Database) -> None:
+    # Else it does not know for itself what it may call.
+    installer = database.connect(autocommit=True)
+    make(installer, ITEM)
+    table_id = value(installer, "select table_id from chronicle.tracked_tables")
+    installer.execute("grant trigger on public.item to chronicle_writer")
+    fresh = database.connect(autocommit=True)
+    fresh.execute("select chronicle.create_truncate_function('public.item', %s)", (table_id,))
+
+
+# The reader of tables may read every one that is tracked, so it must run nobody's code.
+
+
+@pytest.fixture
+def thief(db: Connection) -> Connection:
+    """The installer's session, with a function that tells as whom it runs, should it run."""
+    db.execute(
+        """
+        create function public.tell(_value integer) returns integer
+        language plpgsql immutable as $$
+        begin
+            if current_user = 'chronicle_table_reader' then
+                raise exception 'it ran as %', current_user using errcode = 'XX999';
+            end if;
+            return _value;
+        end
+        $$
+        """
+    )
+    db.execute(
+        "create operator public.@# (rightarg = integer, function = public.tell)",
+    )
+    return db
+
+
+CODE_OF_A_USER = {
+    "an index": ["create index on public.item ((id + public.tell(1)))"],
+    "an index condition": ["create index on public.item (id) where id > public.tell(1)"],
+    "an operator": ["create index on public.item ((id - (operator(public.@#) 1)))"],
+    "statistics": ["create statistics public.s on (id + public.tell(1)) from public.item"],
+}
+
+
+@pytest.mark.parametrize("place", CODE_OF_A_USER)
+def test_a_truncate_runs_no_code_of_a_user_as_the_reader(thief: Connection, place: str) -> None:
+    make(thief, ITEM)
+    assert value(thief, "select not_covered from chronicle.tracked_tables") == []
+    for statement in CODE_OF_A_USER[place]:
+        run(thief, statement)
+    thief.execute("insert into public.item values (1, 'a', 1)")
+    thief.execute("truncate public.item")
+    assert rows(
+        thief,
+        """
+        select e.resource_id, e.action_meta, e.payload_error from chronicle.events as e
+        where e.action = 'item.truncate'
+        """,
+    ) == [
+        (
+            None,
+            {"recorded": 0},
+            "an index, statistics or the partition key of the table call functions of a user, "
+            "and chronicle_table_reader runs none",
+        )
+    ]
+    assert value(thief, "select not_covered from chronicle.tracked_tables") == [
+        "A truncate is recorded without its rows: an index, statistics or the partition key call "
+        "functions of a user, which chronicle_table_reader must not run."
+    ]
+
+
+def test_a_truncate_runs_no_partition_key_of_a_user_as_the_reader(thief: Connection) -> None:
+    thief.execute(
+        "create table public.item (id integer) partition by range ((id + public.tell(1)))"
+    )
+    thief.execute("create table public.item_low partition of public.item default")
+    track(thief)
+    thief.execute("insert into public.item values (1)")
+    thief.execute("truncate public.item")
+    assert rows(
+        thief,
+        """
+        select e.action_meta ->> 'partition', e.details_before, e.payload_error is null
+        from chronicle.events as e where e.action = 'item.truncate' order by seq
+        """,
+    ) == [
+        (None, None, False),
+        (None, {"id": 1}, True),
+        ("public.item_low", None, True),
+    ]
+
+
+def test_a_truncate_runs_no_policy_of_a_user_as_the_reader(thief: Connection) -> None:
+    make(thief, ITEM)
+    thief.execute("create policy p on public.item using (id = public.tell(id))")
+    thief.execute("alter table public.item enable row level security")
+    thief.execute("insert into public.item values (1, 'a', 1)")
+    thief.execute("truncate public.item")
+    assert rows(
+        thief,
+        """
+        select e.resource_id, e.action_meta, e.payload_error from chronicle.events as e
+        where e.action = 'item.truncate'
+        """,
+    ) == [
+        (
+            None,
+            {"recorded": 0},
+            "row-level security hides rows of the table from chronicle_table_reader",
+        )
+    ]
+    assert value(thief, "select not_covered from chronicle.tracked_tables") == [
+        "A truncate is recorded without its rows: the table's row-level security would hide some "
+        "from chronicle_table_reader."
+    ]
