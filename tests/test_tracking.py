@@ -1,6 +1,9 @@
 """Enabling and disabling capture, what cannot be tracked, and tables that change meanwhile."""
 
+import json
+import re
 import uuid
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -37,33 +40,85 @@ def test_enabling_changing_and_disabling_are_events(db: Connection) -> None:
         "masked_columns": [],
         "captured_columns": ["id", "name", "price"],
         "key_columns": ["id"],
+        "capture": "changes",
+        "truncate": "rows",
+        "requires_actor": False,
+        "shape": ["id integer", "name text", "price numeric"],
     }
     others = options | {"excluded_columns": ["name"], "captured_columns": ["id", "price"]}
     who = ("installer", "u-1")
     changed = ["captured_columns", "excluded_columns"]
-    found = tracking_events(db)
-    known = [
-        (*each[:3], *({k: s[k] for k in options} if s else None for s in each[3:5]), *each[5:])
-        for each in found
-    ]
-    assert known == [
+    assert tracking_events(db) == [
         ("chronicle.tracking.enable", "create", "public.item", None, options, None, *who),
         ("chronicle.tracking.update", "update", "public.item", options, others, changed, *who),
         ("chronicle.tracking.disable", "delete", "public.item", others, None, None, *who),
     ]
 
 
-def test_enabling_twice_changes_nothing(db: Connection) -> None:
-    make(db, ITEM, "_mask_columns => '{name}'")
-    before = rows(db, "select * from chronicle.tracked_tables")
-    triggers = rows(db, "select oid, xmin::text from pg_trigger where tgname ^@ '!chronicle'")
-    assert len(triggers) == 4
-    track(db, "_mask_columns => '{name}'")
-    assert rows(db, "select * from chronicle.tracked_tables") == before
+@pytest.mark.parametrize(
+    "options",
+    [
+        [],
+        ["_mask_columns => '{name}'", "_exclude_columns => '{price}'"],
+        ["_resource_type => 'ware'", "_organization_column => 'name'"],
+        ["_capture => 'full'", "_truncate => 'event'", "_require_actor => true"],
+        ["_truncate => 'refuse'", "_key_columns => '{id}'"],
+        # A null is the default.
+        ["_capture => null", "_truncate => null", "_require_actor => null"],
+    ],
+    ids=", ".join,
+)
+def test_enabling_twice_changes_nothing(db: Connection, options: list[str]) -> None:
+    everything = """
+        select jsonb_agg(to_jsonb(t) order by t.table_id), (
+            select jsonb_agg(jsonb_build_array(oid, xmin::text) order by oid)
+            from pg_trigger where tgname ^@ '!chronicle'
+        ), (
+            select jsonb_agg(jsonb_build_array(oid, xmin::text, proacl::text) order by oid)
+            from pg_proc where pronamespace = 'chronicle_capture'::regnamespace
+        ), (select jsonb_agg(to_jsonb(p)) from chronicle.tracking_periods as p)
+        from chronicle.tracked_tables as t
+    """
+    make(db, ITEM, *options)
+    before = row(db, everything)
+    assert [len(each) for each in before] == [1, 4, 4, 1]
+    track(db, *options)
+    assert row(db, everything) == before
     assert len(tracking_events(db)) == 1
-    assert (
-        rows(db, "select oid, xmin::text from pg_trigger where tgname ^@ '!chronicle'") == triggers
-    )
+
+
+@pytest.mark.parametrize(
+    ("option", "column", "value_of_it"),
+    [
+        ("_resource_type => 'ware'", "resource_type", "ware"),
+        ("_organization_column => 'name'", "organization_column", "name"),
+        ("_exclude_columns => '{name}'", "excluded_columns", ["name"]),
+        ("_mask_columns => '{name}'", "masked_columns", ["name"]),
+        ("_capture => 'full'", "capture", "full"),
+        ("_truncate => 'event'", "truncate", "event"),
+        ("_truncate => 'refuse'", "truncate", "refuse"),
+        ("_require_actor => true", "requires_actor", True),
+    ],
+)
+def test_each_option_is_shown_and_its_change_is_an_event(
+    db: Connection, option: str, column: str, value_of_it: Any
+) -> None:
+    shown = f"select {column} from chronicle.tracked_tables"
+    make(db, ITEM)
+    (default,) = row(db, shown)
+    assert default != value_of_it
+    track(db, option)
+    assert value(db, shown) == value_of_it
+    track(db)
+    assert value(db, shown) == default
+    assert [
+        (action, before and before[column], after and after[column])
+        for action, _, _, before, after, *_ in tracking_events(db)
+    ] == [
+        ("chronicle.tracking.enable", None, default),
+        ("chronicle.tracking.update", default, value_of_it),
+        ("chronicle.tracking.update", value_of_it, default),
+    ]
 
 
 def test_enabling_with_other_options_changes_what_is_recorded(db: Connection) -> None:
@@ -202,7 +257,7 @@ def test_columns_must_exist_and_the_key_must_be_recorded(db: Connection) -> None
         refused = refusal(db, f"select chronicle.enable_tracking('public.item', {argument})")
         assert (refused.sqlstate, refused.message, refused.hint) == (
             "22023",
-            'column "id" is part of the primary key of public.item',
+            'column "id" is part of the key of public.item',
             "The key names the record in the log: it can be neither excluded nor masked.",
         )
     assert rows(db, "select * from chronicle.table_registry") == []
@@ -293,6 +348,22 @@ def test_uuid_rows_are_addressable(db: Connection) -> None:
 # A table that has changed since.
 
 
+def texts(db: Connection) -> list[dict[str, str | None]]:
+    """The rows of public.item by the present names of its columns, each value as text."""
+    return values(
+        db,
+        """
+        select (select jsonb_object_agg(e.key, e.value) from jsonb_each_text(to_jsonb(i)) as e)
+        from public.item as i
+        """,
+    )
+
+
+def by_key(images: Iterable[dict[str, str | None]]) -> list[str]:
+    """Images in an order that does not depend on theirs."""
+    return sorted(json.dumps(each, sort_keys=True) for each in images)
+
+
 @pytest.mark.parametrize(
     ("alteration", "insert", "update"),
     [
@@ -321,25 +392,35 @@ def test_a_table_that_was_altered_is_still_recorded(
     run(installer, f"alter table public.item {alteration}")
     writer = installer if session == "the same session" else database.connect(autocommit=True)
     run(writer, f"insert into public.item values {insert.replace('%u', 'gen_random_uuid()')}")
+    inserted = texts(installer)
     run(writer, f"update public.item set {update}")
+    updated = texts(installer)
     run(writer, "delete from public.item")
     after = rows(
         installer,
         """
-        select action, coalesce(old_values, '{}')::text || coalesce(new_values, '{}')::text,
-            payload_error
+        select action, record_id, old_values, new_values, changed_columns, payload_error
         from chronicle.row_changes order by seq offset 2
         """,
     )
-    assert [action for action, *_ in after] == [*("INSERT", "UPDATE", "UPDATE", "DELETE", "DELETE")]
-    for _, recorded, error in after:
-        assert recorded != "{}{}"
-        if error is not None:
-            assert "the table has changed since it was tracked" in error
-            assert '"row"' in recorded
-    if "note" in update or "'n'" in insert:
-        assert "(2,b,2,n)" in after[0][1].replace('"', "")
-        assert all(error for *_, error in after)
+    actions = [each[0] for each in after]
+    assert actions == ["INSERT", "UPDATE", "UPDATE", "DELETE", "DELETE"]
+    if "constraint" in alteration:
+        assert [each[5] for each in after] == [None] * 5
+        return
+    key = "key" if "to key" in alteration else "id"
+    for action, record_id, old, new, changed, error in after:
+        assert re.match("(42703|42804|42883): the table has changed since it was tracked: ", error)
+        assert record_id == (new or old)[key]
+        if action == "UPDATE":
+            assert set(changed) == {name for name in new if old[name] != new[name]}
+        else:
+            assert changed is None
+    # The whole rows, before and after, by the names of now.
+    assert after[0][3] in inserted
+    assert by_key(each[2] for each in after[1:3]) == by_key(inserted)
+    assert by_key(each[3] for each in after[1:3]) == by_key(updated)
+    assert by_key(each[2] for each in after[3:]) == by_key(updated)
 
 
 @pytest.mark.parametrize("session", ["the same session", "a new session"])
@@ -352,8 +433,11 @@ def test_a_partitioned_table_that_was_altered_is_still_recorded(
 ) -> None:
     installer = database.connect(autocommit=True)
     installer.execute("create table public.item (id integer, name text) partition by range (id)")
-    installer.execute("create table public.item_low partition of public.item default")
-    track(installer)
+    # Its columns are in another order.
+    installer.execute("create table public.item_low (name text, gone integer, id integer)")
+    installer.execute("alter table public.item_low drop column gone")
+    installer.execute("alter table public.item attach partition public.item_low default")
+    track(installer, "_key_columns => '{id}'")
     installer.execute("insert into public.item values (1, 'a')")
     installer.execute("update public.item set name = 'b'")
     run(installer, f"alter table public.item {alteration}")
@@ -362,22 +446,23 @@ def test_a_partitioned_table_that_was_altered_is_still_recorded(
     run(writer, f"insert into public.item values (2, 'a'{note})")
     run(writer, "update public.item set id = 3 where id = 2")
     run(writer, "delete from public.item where id = 3")
-    recorded = rows(
+    name = "title" if "title" in alteration else "name"
+    before = {"id": "2", name: "a"} | ({"note": "n"} if note else {})
+    after = before | {"id": "3"}
+    assert rows(
         installer,
         """
-        select action, coalesce(new_values, old_values) ->> 'row', payload_error is not null
+        select action, record_id, old_values, new_values, changed_columns, payload_error is null
         from chronicle.row_changes order by seq offset 2
         """,
-    )
-    text = "a,n" if note else "a"
-    assert recorded == [
-        ("INSERT", f"(2,{text})", True),
-        ("UPDATE", f"(3,{text})", True),
-        ("DELETE", f"(3,{text})", True),
+    ) == [
+        ("INSERT", "2", None, before, None, False),
+        ("UPDATE", "3", before, after, ["id"], False),
+        ("DELETE", "3", after, None, None, False),
     ]
 
 
-def test_a_table_that_was_altered_says_so_and_is_mended_by_enabling_it_again(
+def test_a_table_that_was_altered_says_so_and_is_mended_by_refreshing_it(
     db: Connection,
 ) -> None:
     make(db, ITEM)
@@ -387,11 +472,11 @@ def test_a_table_that_was_altered_says_so_and_is_mended_by_enabling_it_again(
     db.execute("alter table public.item rename column name to title")
     assert row(db, state) == (
         "drifted",
-        "The table has changed since: its rows are recorded in their text form. "
-        "Now: title text, note text. Before: name text. chronicle.enable_tracking takes it up.",
+        "The table has changed since: its rows are recorded whole, values as text. "
+        "Now: title text, note text. Before: name text. chronicle.refresh_tracking takes it up.",
     )
     db.execute("insert into public.item values (1, 'a', 1, 'n')")
-    track(db)
+    assert rows(db, "select * from chronicle.refresh_tracking()") == [("public.item", "refreshed")]
     assert row(db, state) == ("tracked", None)
     db.execute("update public.item set note = 'm'")
     assert changes(db)[1] == ("UPDATE", "1", {"note": "n"}, {"note": "m"}, ["note"])
@@ -415,31 +500,86 @@ def test_a_dropped_column_and_a_fast_default_do_not_confuse(db: Connection) -> N
     assert changes(db) == [("DELETE", "1", {"id": 1, "n": 7}, None, None)]
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
-        'drop trigger "!chronicle_insert" on public.item',
-        'drop trigger "!chronicle_delete" on public.item',
-        'alter table public.item disable trigger "!chronicle_update"',
-        'alter table public.item enable trigger "!chronicle_truncate"',
-        "alter table public.item disable trigger user",
-    ],
-)
-def test_a_capture_that_was_tampered_with_is_broken_until_it_is_enabled_again(
+DAMAGES = [
+    *(f'drop trigger "!chronicle_{each}" on public.item' for each in ("insert", "delete")),
+    'alter table public.item disable trigger "!chronicle_update"',
+    'alter table public.item enable trigger "!chronicle_truncate"',
+    "alter table public.item disable trigger user",
+]
+
+DISGUISES = {
+    "a condition": "insert: after insert on public.item for each row when (false)",
+    "a condition of its own": "update: after update on public.item for each row "
+    "when (old.* *<> new.* and new.id > 1)",
+    "no condition": "update: after update on public.item for each row",
+    "some columns": "update: after update of name on public.item for each row "
+    "when (old.* *<> new.*)",
+    "for each statement": "delete: after delete on public.item for each statement",
+    "too early": "delete: before delete on public.item for each row",
+    "too late": "truncate: after truncate on public.item",
+    "another event": "insert: after update on public.item for each row",
+}
+"""Triggers of ours by name, which are not as they were made."""
+
+
+@pytest.mark.parametrize("damage", [*DAMAGES, *DISGUISES])
+def test_a_capture_that_was_tampered_with_is_broken_until_it_is_refreshed(
     db: Connection, damage: str
 ) -> None:
     make(db, ITEM)
-    run(db, damage)
+    if damage in DISGUISES:
+        operation, definition = DISGUISES[damage].split(": ")
+        function = value(
+            db,
+            "select tgfoid::regproc from pg_trigger where tgname = '!chronicle_' || %s",
+            (operation,),
+        )
+        with as_superuser(db):
+            run(db, f'drop trigger "!chronicle_{operation}" on public.item')
+            trigger = f'"!chronicle_{operation}"'
+            run(db, f"create trigger {trigger} {definition} execute function {function}()")
+            run(db, f"alter table public.item enable always trigger {trigger}")
+    else:
+        run(db, damage)
     assert row(db, "select state, problem from chronicle.tracked_tables") == (
         "broken",
-        "A capture trigger is missing or disabled; chronicle.enable_tracking puts it back.",
+        "A capture trigger is missing or off; chronicle.refresh_tracking puts it back.",
     )
-    track(db)
+    assert rows(db, "select * from chronicle.refresh_tracking()") == [("public.item", "refreshed")]
     assert row(db, "select state, problem from chronicle.tracked_tables") == ("tracked", None)
     db.execute("insert into public.item values (1, 'a', 1)")
     db.execute("update public.item set name = 'b'")
     db.execute("truncate public.item")
-    assert [each[0] for each in changes(db)] == ["INSERT", "UPDATE", "TRUNCATE"]
+    db.execute("insert into public.item values (2, 'a', 1)")
+    db.execute("delete from public.item")
+    assert [each[:2] for each in changes(db)] == [
+        *(("INSERT", "1"), ("UPDATE", "1"), ("TRUNCATE", "1"), ("TRUNCATE", None)),
+        *(("INSERT", "2"), ("DELETE", "2")),
+    ]
+    # That it was interrupted is an event.
+    assert [each[0] for each in tracking_events(db)] == [
+        *("chronicle.tracking.enable", "chronicle.tracking.update")
+    ]
+
+
+def test_a_function_of_another_table_is_no_capture(db: Connection) -> None:
+    make(db, ITEM)
+    run(db, f"create table public.other ({ITEM})")
+    track(db, table="public.other")
+    function = value(
+        db,
+        "select tgfoid::regproc from pg_trigger "
+        "where tgrelid = 'public.other'::regclass and tgname = '!chronicle_insert'",
+    )
+    with as_superuser(db):
+        run(
+            db,
+            'create or replace trigger "!chronicle_insert" after insert on public.item '
+            f"for each row execute function {function}()",
+        )
+        db.execute('alter table public.item enable always trigger "!chronicle_insert"')
+    states = dict(rows(db, "select table_name, state from chronicle.tracked_tables"))
+    assert states["item"] == "broken"
 
 
 def test_a_tracked_table_can_be_dropped_and_its_history_stays(db: Connection) -> None:
