@@ -247,11 +247,9 @@ def test_value_too_deep_for_python_does_not_hide_the_events_beside_it(db: Connec
     meta = found[hidden]
     assert meta is not None
     assert str(meta["n"]) == "1.50"
-    inner: Any = meta["deep"]
-    depth = 0
-    while isinstance(inner, dict):
-        inner, depth = inner["a"], depth + 1
-    assert depth == 99
+    inner = meta["deep"]
+    for _ in range(99):
+        inner = inner["a"]
     assert inner == '{"a": ' * (1500 - 99) + '["}", 1.50]' + "}" * (1500 - 99)
 
 

@@ -28,18 +28,6 @@ from support import Cluster, Connection, Database
 PAGE: Any = {"actor_type": "user", "action_type": "read", "resource_type": "page"}
 
 
-@pytest.fixture
-def dsn(database: Database) -> str:
-    """The installer's."""
-    return database.dsn()
-
-
-@pytest.fixture
-def auditor(database: Database) -> Connection:
-    """A session that sees what the command has done."""
-    return database.connect(autocommit=True)
-
-
 # The group
 
 
@@ -149,6 +137,15 @@ def test_database_without_the_log_is_told_apart(empty_database: Database) -> Non
         result = pgchronicle(*command, "--dsn", empty_database.dsn())
         assert result.exit_code == 1
         assert "hint: Is pgchronicle installed there" in result.stderr, command
+
+
+def test_function_that_a_former_version_lacks_is_told_apart(
+    database: Database, auditor: Connection
+) -> None:
+    run(auditor, "set role chronicle_owner; drop function chronicle.refresh_tracking(regclass)")
+    result = pgchronicle("refresh", "--dsn", database.dsn())
+    assert result.exit_code == 1
+    assert "hint: Is pgchronicle installed there, and up to date?" in result.stderr
 
 
 @pytest.mark.parametrize(

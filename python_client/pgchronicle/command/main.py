@@ -78,7 +78,8 @@ class _Group(click.Group):
             raise Refused(error.message, error.detail, hint) from error
         except psycopg.Error as error:
             message = error.diag.message_primary or str(error).strip()
-            hint = error.diag.message_hint or _hint(error)
+            # Ours first: the server's tells to add casts where a function of a later version lacks.
+            hint = _hint(error) or error.diag.message_hint
             raise Refused(message, error.diag.message_detail, hint) from error
 
 

@@ -5,6 +5,7 @@ import click
 from pgchronicle import Chronicle
 from pgchronicle._output import print_json, print_table
 from pgchronicle.command._database import connect, dsn_option, json_option
+from pgchronicle.command._records import existing_table
 
 
 @click.command()
@@ -24,6 +25,8 @@ def refresh(context: click.Context, table: str | None, dsn: str, as_json: bool) 
       pgchronicle refresh
     """
     with connect(dsn) as connection:
+        if table is not None:
+            existing_table(connection, table)
         refreshed = Chronicle(connection).refresh_tracking(table)
     if as_json:
         print_json(refreshed)

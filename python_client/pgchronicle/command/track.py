@@ -6,6 +6,7 @@ import click
 
 from pgchronicle import Chronicle
 from pgchronicle.command._database import connect, dsn_option
+from pgchronicle.command._records import existing_table
 from pgchronicle.models import CaptureMode, TruncateMode
 
 
@@ -66,6 +67,7 @@ def track(
     if mask_nothing and mask_column:
         raise click.UsageError("--mask-column and --mask-nothing exclude each other.")
     with connect(dsn) as connection:
+        existing_table(connection, table)
         Chronicle(connection).enable_tracking(
             table,
             resource_type=resource_type,

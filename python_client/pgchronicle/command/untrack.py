@@ -4,6 +4,7 @@ import click
 
 from pgchronicle import Chronicle
 from pgchronicle.command._database import connect, dsn_option
+from pgchronicle.command._records import existing_table
 
 
 @click.command()
@@ -17,5 +18,6 @@ def untrack(table: str, dsn: str) -> None:
       pgchronicle untrack shop.orders
     """
     with connect(dsn) as connection:
+        existing_table(connection, table)
         Chronicle(connection).disable_tracking(table)
     click.echo(f"{table} is no longer tracked.", err=True)
