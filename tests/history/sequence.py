@@ -5,8 +5,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from random import Random
 
-import psycopg
-
 from ask import rows, run, value
 from support import INSTALLER, Connection, Database
 
@@ -156,7 +154,8 @@ class Runner:
         """Takes the steps that can be taken, then commits what is open, which is a moment too.
 
         Raises:
-            MismatchError: a statement was refused, or the model is not what the tables are.
+            MismatchError: the model is not what the tables are.
+            psycopg.Error: a statement was refused.
         """
         self._count += 1
         outcome = Outcome(f"h{self._count}", make_world(definitions(sequence.tables)))
@@ -175,8 +174,6 @@ class Runner:
                 if self._take(outcome, sessions, step):
                     outcome.taken.append(step)
             self._moment(outcome, sessions)
-        except psycopg.Error as error:
-            raise MismatchError(f"{error.sqlstate}: {error}") from error
         finally:
             for session in sessions:
                 session.connection.rollback()

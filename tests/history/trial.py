@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import psycopg
+
 from .sequence import MismatchError, Runner, Script
 from .verdict import check_all
 
@@ -29,14 +31,14 @@ def attempt(runner: Runner, script: Script) -> Failure | None:
     failure = attempt_once(runner, script)
     if failure is None:
         return None
-    return _shorten(lambda shorter: attempt_once(runner, shorter), failure)
+    return _shorten(lambda shorter: attempt_once(runner, shorter, is_thorough=True), failure)
 
 
-def attempt_once(runner: Runner, script: Script) -> Failure | None:
+def attempt_once(runner: Runner, script: Script, *, is_thorough: bool = False) -> Failure | None:
     """The same, and a failure is given as it is."""
     try:
-        check_all(runner.owner, runner.run(script))
-    except MismatchError as mismatch:
+        check_all(runner.owner, runner.run(script), is_thorough=is_thorough)
+    except (MismatchError, psycopg.Error) as mismatch:
         trace = tuple(runner.outcome.trace)
         return Failure(script, str(mismatch), trace)
     return None

@@ -1,11 +1,9 @@
 """Comparing what the log says with what the model knows."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from random import Random
-from typing import Any
-
-import psycopg
+from typing import Any, TypeVar
 
 from ask import rows, run, value
 from support import Connection
@@ -14,18 +12,26 @@ from .cells import Image, parse
 from .sequence import MismatchError, Moment, Outcome, check_model
 from .world import Change, Table
 
+T = TypeVar("T")
+
 Event = tuple[str, str | None, str, str, str, bool]
 """Action, record, old values, new values, changed columns, and whether there is an error."""
 
 
-def check_all(reader: Connection, outcome: Outcome) -> None:
-    """Everything that can be asked of a sequence; then everything is undone."""
-    dice = Random(outcome.schema)
+def check_all(reader: Connection, outcome: Outcome, *, is_thorough: bool = False) -> None:
+    """What can be asked of a sequence; then everything is undone.
+
+    Args:
+        reader: a session that may read everything and write to the tables.
+        outcome: what has happened.
+        is_thorough: every record at every moment is asked for, not a sample.
+    """
+    dice = Random(len(outcome.trace))
     check_captured(reader, outcome)
     for moment in outcome.moments:
         check_rows_as_of(reader, outcome, moment)
-    check_records_as_of(reader, outcome, dice)
-    check_histories(reader, outcome, dice)
+    check_records_as_of(reader, outcome, None if is_thorough else dice)
+    check_histories(reader, outcome, None if is_thorough else dice)
     undo(reader, outcome)
     check_rows_as_of(reader, outcome, dice.choice(outcome.moments))
 
@@ -72,16 +78,17 @@ def check_rows_as_of(reader: Connection, outcome: Outcome, moment: Moment) -> No
         _compare(f"rows_as_of {name}, {_of(outcome, moment)}", found, expected)
 
 
-def check_records_as_of(reader: Connection, outcome: Outcome, dice: Random) -> None:
-    """Some records are what they were at some moments, or were not there."""
-    for name in outcome.world.tables:
-        for _ in range(2):
-            moment = dice.choice(outcome.moments)
+def check_records_as_of(reader: Connection, outcome: Outcome, dice: Random | None) -> None:
+    """Records are what they were at each moment, or were not there; with dice, some of them."""
+    for name, now in outcome.world.tables.items():
+        asked = [
+            (moment, record_id)
+            for moment in outcome.moments
+            if moment.tables[name].columns == now.columns
+            for record_id in sorted(_record_ids(outcome, name))
+        ]
+        for moment, record_id in _some(asked, 3, dice):
             then = moment.tables[name]
-            ids = sorted(_record_ids(outcome, name))
-            if not ids or then.columns != outcome.world.tables[name].columns:
-                continue
-            record_id = dice.choice(ids)
             expected = {
                 then.record_id(key): then.images(version.row)
                 for key, version in then.versions.items()
@@ -92,21 +99,32 @@ def check_records_as_of(reader: Connection, outcome: Outcome, dice: Random) -> N
                 (record_id, moment.at),
             )
             what = f"record_as_of {name}, {record_id}, {_of(outcome, moment)}"
-            _compare(what, [shown(found)], [repr(_ordered(expected))])
+            columns = _steady_columns(outcome, name)
+            given: Image = None if found is None else parse(found)
+            _compare(what, [_cut(given, columns)], [_cut(expected, columns)])
 
 
-def check_histories(reader: Connection, outcome: Outcome, dice: Random) -> None:
-    """The history of a record is the whole of every life that had its key at some time."""
+def check_histories(reader: Connection, outcome: Outcome, dice: Random | None) -> None:
+    """The history of a record is the whole of every life that had its key at some time; with dice,
+    of some records."""
     for name in outcome.world.tables:
-        ids = sorted(_record_ids(outcome, name))
-        for record_id in dice.sample(ids, min(len(ids), 4)):
+        for record_id in _some(sorted(_record_ids(outcome, name)), 4, dice):
             _check_history(reader, outcome, name, record_id)
 
 
+def _some(things: list[T], count: int, dice: Random | None) -> list[T]:
+    return things if dice is None else dice.sample(things, min(len(things), count))
+
+
 def _check_history(reader: Connection, outcome: Outcome, name: str, record_id: str) -> None:
+    columns = _steady_columns(outcome, name)
     found = [
-        (transaction_id, action, id_, shown(old), shown(new), _columns(changed, error), complete)
-        for transaction_id, action, id_, old, new, changed, error, complete in rows(
+        (
+            *(transaction_id, action, id_),
+            *(_cut(each and parse(each), columns) for each in (old, new)),
+            *(_columns(changed, error), is_complete),
+        )
+        for transaction_id, action, id_, old, new, changed, error, is_complete in rows(
             reader,
             f"""
             select
@@ -127,20 +145,19 @@ def _check_history(reader: Connection, outcome: Outcome, name: str, record_id: s
     expected = [
         (
             *(transaction_id, change.action, change.record_id),
-            *(repr(_ordered(change.old)), repr(_ordered(change.new))),
+            *(_cut(each, columns) for each in (change.old, change.new)),
             *(_columns(change.changed, change.has_drifted), True),
         )
         for transaction_id, change in own
         if change.life in lives
     ]
-    _compare(f"record_history {name}, {record_id}", found, expected)
+    what = f"record_history {name}, {record_id}"
+    _compare(what, found, expected)
     # In an order in which each life goes on from where it was.
     states: dict[str, str] = {}
     for _, action, id_, old, new, *_ in found:
         if action != "INSERT" and old not in states.values():
-            raise MismatchError(
-                f"record_history {name}, {record_id}: {action} {id_} {old} comes too early"
-            )
+            raise MismatchError(f"{what}: {action} {id_} {old} comes too early")
         states[id_] = new
 
 
@@ -152,7 +169,7 @@ def undo(reader: Connection, outcome: Outcome) -> None:
         if moment.committed < outcome.altered_at:
             return
         for each in reversed(outcome.committed[moment.committed : place]):
-            _revert(reader, each.transaction_id)
+            run(reader, "select chronicle.revert_transaction(%s)", (each.transaction_id,))
         place = moment.committed
         try:
             check_model(reader, moment.tables)
@@ -162,17 +179,23 @@ def undo(reader: Connection, outcome: Outcome) -> None:
             ) from None
 
 
-def _revert(reader: Connection, transaction_id: int) -> None:
-    try:
-        run(reader, "select chronicle.revert_transaction(%s)", (transaction_id,))
-    except psycopg.Error as error:
-        raise MismatchError(
-            f"revert_transaction {transaction_id}: {error.sqlstate}: {error}"
-        ) from error
-
-
 def _of(outcome: Outcome, moment: Moment) -> str:
     return f"moment {outcome.moments.index(moment)}"
+
+
+def _steady_columns(outcome: Outcome, name: str) -> set[str]:
+    """The columns that no alteration has touched: of the others, which the log did not know from
+    which moment on, it can not say at which moments a row had them."""
+    first = outcome.moments[0].tables[name].columns
+    now = outcome.world.tables[name].columns
+    return {column for column in first if now.get(column) == first[column]}
+
+
+def _cut(each: Image, columns: Container[str]) -> str:
+    """Only these columns of a row, in a form that can be compared."""
+    if isinstance(each, dict):
+        each = {name: one for name, one in each.items() if name in columns}
+    return repr(_ordered(each))
 
 
 def _kept_columns(then: Table, now: Table) -> list[tuple[str, str]]:
@@ -198,17 +221,11 @@ def _record_ids(outcome: Outcome, name: str) -> set[str]:
 
 
 def _event(change: Change) -> Event:
-    old, new = change.old, change.new
-    if change.changed is not None and not change.is_full and not change.has_drifted:
-        old, new = (
-            None if each is None else {name: each[name] for name in change.changed}
-            for each in (old, new)
-        )
     return (
         change.action,
         change.record_id,
-        repr(_ordered(old)),
-        repr(_ordered(new)),
+        repr(_ordered(change.recorded_old)),
+        repr(_ordered(change.recorded_new)),
         _columns(change.changed, change.has_drifted),
         change.has_drifted,
     )

@@ -62,11 +62,15 @@ class Table:
         return tuple(row[column] or "" for column in self.key_columns)
 
     def images(self, row: Row) -> dict[str, Image]:
+        """The row as history has to give it."""
+        return {name: image(self.columns[name].kind, cell) for name, cell in row.items()}
+
+    def recorded(self, row: Row) -> dict[str, Image]:
         """The row as the log has to hold it: each value as its type prints it, while capture does
         not know the columns."""
         if self.has_drifted:
             return {name: printed(self.columns[name].kind, cell) for name, cell in row.items()}
-        return {name: image(self.columns[name].kind, cell) for name, cell in row.items()}
+        return self.images(row)
 
     def record_id(self, key: Key) -> str:
         """The key as the log writes it."""
@@ -90,8 +94,11 @@ class Change:
     earlier_id: str | None
     old: dict[str, Image] | None
     new: dict[str, Image] | None
+    """The whole rows."""
+    recorded_old: dict[str, Image] | None
+    recorded_new: dict[str, Image] | None
+    """What the event has to hold of them."""
     changed: tuple[str, ...] | None
-    is_full: bool
     has_drifted: bool
 
 
@@ -263,8 +270,8 @@ class Transaction:
                 self._put(table, key, None)
                 self._tell(table, "TRUNCATE", version.life, key, old=version.row)
         whole = Change(
-            *(name, "TRUNCATE", 0, None, None, None, None, None),
-            *(table.definition.is_full, False),
+            *(name, "TRUNCATE", 0, None, None, None, None, None, None, None),
+            has_drifted=False,
         )
         self.changes += [whole] * (1 if leaf is not None else 1 + len(leaves))
         for child in dict.fromkeys(child.name for child, _ in self._references_to(name)):
@@ -331,8 +338,13 @@ class Transaction:
         earlier: Key | None = None,
     ) -> None:
         changed = None
+        recorded = [None if each is None else table.recorded(each) for each in (old, new)]
         if old is not None and new is not None:
             changed = tuple(name for name in table.columns if old[name] != new[name])
+            if not table.definition.is_full and not table.has_drifted:
+                recorded = [
+                    {name: each[name] for name in changed} for each in recorded if each is not None
+                ]
         self.changes.append(
             Change(
                 table=table.name,
@@ -342,8 +354,9 @@ class Transaction:
                 earlier_id=None if earlier in (None, key) else table.record_id(earlier),
                 old=None if old is None else table.images(old),
                 new=None if new is None else table.images(new),
+                recorded_old=recorded[0],
+                recorded_new=recorded[1],
                 changed=changed,
-                is_full=table.definition.is_full,
                 has_drifted=table.has_drifted,
             )
         )
