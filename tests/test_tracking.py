@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ask import as_superuser, refusal, row, rows, run, sqlstate, value, values
+from ask import Refusal, as_superuser, refusal, row, rows, run, sqlstate, value, values
 from capturing import ITEM, changes, make, track
 from support import Connection, Database, acting_as
 
@@ -637,3 +637,642 @@ def test_a_column_that_holds_the_organization_is_neither_masked_nor_excluded(
     )
     assert (refused.sqlstate, refused.message) == ("22023", 'column "org" holds the organization')
     assert refused.detail == "Its value is the organization_id of every event."
+
+
+# Whole rows.
+
+
+def test_full_capture_records_both_whole_rows_of_an_update(db: Connection) -> None:
+    make(
+        db,
+        "id integer primary key, name text, price numeric, note text, password text",
+        "_capture => 'full'",
+        "_exclude_columns => '{note}'",
+    )
+    db.execute("insert into public.item values (1, 'a', 1.0, 'n', 'p')")
+    db.execute("update public.item set price = 1.00, note = 'm'")
+    db.execute("update public.item set password = 'q'")
+    db.execute("update public.item set note = 'o'")
+    db.execute("update public.item set price = 1.00")
+    first = {"id": 1, "name": "a", "price": 1, "password": "[masked]"}
+    assert changes(db) == [
+        ("INSERT", "1", None, first, None),
+        ("UPDATE", "1", first, first, ["price"]),
+        ("UPDATE", "1", first, first, ["password"]),
+    ]
+    assert rows(
+        db,
+        "select old_values ->> 'price', new_values ->> 'price' from chronicle.row_changes "
+        "where changed_columns = '{price}'",
+    ) == [("1.0", "1.00")]
+
+
+def test_a_table_without_a_key_is_captured_full_whatever_is_said(db: Connection) -> None:
+    make(db, "a integer, b integer", "_capture => 'changes'")
+    db.execute("insert into public.item values (1, 1)")
+    db.execute("update public.item set b = 2")
+    assert changes(db)[1] == ("UPDATE", None, {"a": 1, "b": 1}, {"a": 1, "b": 2}, ["b"])
+    assert row(db, "select capture, key_columns from chronicle.tracked_tables") == ("full", [])
+
+
+# Keys by name.
+
+
+def test_columns_may_stand_for_a_primary_key(db: Connection) -> None:
+    make(db, "a text, b integer, n integer", "_key_columns => '{b,a}'")
+    db.execute("insert into public.item values ('x', 1, 1), ('y', null, 1), (null, null, 1)")
+    db.execute("update public.item set n = 2 where a = 'x'")
+    db.execute("update public.item set b = 2 where a = 'x'")
+    found = rows(
+        db,
+        """
+        select resource_id::jsonb, details_before, related_resources from chronicle.events
+        where resource_type = 'item' order by seq
+        """,
+    )
+    earlier = found[3][2]
+    assert found == [
+        ({"b": "1", "a": "x"}, None, None),
+        ({"b": None, "a": "y"}, None, None),
+        ({"b": None, "a": None}, None, None),
+        ({"b": "1", "a": "x"}, {"n": 1}, earlier),
+        ({"b": "2", "a": "x"}, {"b": 1}, found[4][2]),
+    ]
+    assert earlier is None
+    (related,) = found[4][2]
+    assert related["relation"] == "previous_key"
+    assert json.loads(related["resource_id"]) == {"b": "1", "a": "x"}
+    assert row(db, "select capture, key_columns from chronicle.tracked_tables") == (
+        *("changes", ["b", "a"]),
+    )
+
+
+def test_a_single_key_column_gives_its_bare_value_or_none(db: Connection) -> None:
+    make(db, "a integer, n integer", "_key_columns => '{a}'")
+    db.execute("insert into public.item values (1, 1), (null, 1)")
+    db.execute("update public.item set n = 2")
+    db.execute("truncate public.item")
+    assert [each[:2] for each in changes(db)] == [
+        *(("INSERT", "1"), ("INSERT", None), ("UPDATE", "1"), ("UPDATE", None)),
+        *(("TRUNCATE", "1"), ("TRUNCATE", None), ("TRUNCATE", None)),
+    ]
+
+
+def test_other_key_columns_than_those_of_the_primary_key_are_refused(db: Connection) -> None:
+    run(db, "create table public.item (a integer, b integer, c integer, primary key (a, b))")
+    for columns in ("{c}", "{a}", "{b,a}", "{a,b,c}"):
+        refused = refusal(
+            db, "select chronicle.enable_tracking('public.item', _key_columns => %s)", (columns,)
+        )
+        assert (refused.sqlstate, refused.message, refused.hint) == (
+            "22023",
+            "public.item has a primary key: a, b",
+            "_key_columns is for tables without one; leave it out.",
+        )
+    track(db, "_key_columns => '{a,b}'")
+    assert value(db, "select key_columns from chronicle.tracked_tables") == ["a", "b"]
+
+
+def test_key_columns_must_exist_and_be_recorded(db: Connection) -> None:
+    run(db, "create table public.item (a integer, b integer)")
+    refused = refusal(
+        db, "select chronicle.enable_tracking('public.item', _key_columns => '{a,c}')"
+    )
+    assert (refused.sqlstate, refused.message, refused.hint) == (
+        "42703",
+        'column "c" of table public.item does not exist',
+        "It has: a, b.",
+    )
+    for option in ("_mask_columns", "_exclude_columns"):
+        refused = refusal(
+            db,
+            "select chronicle.enable_tracking('public.item', _key_columns => '{a,b}', "
+            f"{option} => '{{b}}')",
+        )
+        assert (refused.sqlstate, refused.message, refused.hint) == (
+            "22023",
+            'column "b" is part of the key of public.item',
+            "The key names the record in the log: it can be neither excluded nor masked.",
+        )
+    # An empty list is none.
+    track(db, "_key_columns => '{}'")
+    assert value(db, "select key_columns from chronicle.tracked_tables") == []
+
+
+# Truncates.
+
+
+def truncates(db: Connection) -> list[Any]:
+    return rows(
+        db,
+        """
+        select resource_type, resource_id, details_before, action_meta, payload_error
+        from chronicle.events where action ~ '[.]truncate$' order by seq
+        """,
+    )
+
+
+def test_a_truncate_may_be_one_event(db: Connection) -> None:
+    make(db, ITEM, "_truncate => 'event'")
+    db.execute("insert into public.item values (1, 'a', 1)")
+    db.execute("truncate public.item")
+    assert truncates(db) == [("item", None, None, {"recorded": 0}, None)]
+    assert changes(db)[1:] == [("TRUNCATE", None, None, None, None)]
+
+
+def test_a_truncate_may_be_refused(db: Connection) -> None:
+    make(db, ITEM, "_truncate => 'refuse'")
+    db.execute("create table public.part (id integer primary key references public.item)")
+    db.execute("insert into public.item values (1, 'a', 1)")
+    db.execute("grant all on public.item to stranger")
+    for role in ("installer", "stranger"):
+        with acting_as(db, role):
+            assert (
+                refusal(db, "truncate public.item cascade")
+                == Refusal(
+                    "55000",
+                    "truncate of public.item is refused",
+                    "The table is tracked with _truncate => 'refuse'.",
+                    "Record every row: delete from public.item.",
+                )
+                or role == "stranger"
+            )
+    db.execute("create table public.whole (id integer primary key) partition by range (id)")
+    db.execute("create table public.leaf partition of public.whole default")
+    track(db, "_truncate => 'refuse'", table="public.whole")
+    assert sqlstate(db, "truncate public.leaf") == "55000"
+    assert sqlstate(db, "truncate public.whole") == "55000"
+    assert truncates(db) == []
+    db.execute("delete from public.item")
+    assert changes(db)[-1][:2] == ("DELETE", "1")
+
+
+@pytest.mark.parametrize(("limit", "recorded"), [(0, 0), (2, 2), (3, 3), (4, 3)])
+def test_a_truncate_records_rows_up_to_a_limit_and_says_how_many_there_were(
+    db: Connection, limit: int, recorded: int
+) -> None:
+    with acting_as(db, "admin"):
+        db.execute("select chronicle.set_setting('truncate_row_limit', to_jsonb(%s))", (limit,))
+    make(db, ITEM)
+    db.execute("insert into public.item select n, 'a', n from generate_series(1, 3) as n")
+    db.execute("truncate public.item")
+    assert truncates(db) == [
+        *(
+            ("item", str(n), {"id": n, "name": "a", "price": n}, None, None)
+            for n in range(1, recorded + 1)
+        ),
+        ("item", None, None, {"rows": 3, "recorded": recorded}, None),
+    ]
+
+
+def test_a_truncate_whose_rows_may_not_be_read_any_more_says_so(db: Connection) -> None:
+    make(db, ITEM)
+    db.execute("insert into public.item values (1, 'a', 1)")
+    db.execute("revoke select on public.item from chronicle_table_reader")
+    assert value(db, "select not_covered from chronicle.tracked_tables") == [
+        "A truncate is recorded without its rows: chronicle_table_reader may not read them; "
+        "chronicle.refresh_tracking allows it."
+    ]
+    db.execute("truncate public.item")
+    assert truncates(db) == [
+        (
+            *("item", None, None, {"recorded": 0}),
+            "chronicle_table_reader may not read the table",
+        )
+    ]
+    assert rows(db, "select * from chronicle.refresh_tracking()") == [("public.item", "refreshed")]
+    assert value(db, "select not_covered from chronicle.tracked_tables") == []
+    db.execute("insert into public.item values (2, 'a', 1)")
+    db.execute("truncate public.item")
+    assert [each[1] for each in truncates(db)] == [None, "2", None]
+
+
+def test_a_schema_is_opened_to_the_reader_of_tables_or_the_owner_is_asked(db: Connection) -> None:
+    with as_superuser(db):
+        db.execute("grant chronicle_admin to shopkeeper")
+        db.execute("grant usage, create on schema shop to admin")
+    with acting_as(db, "admin"):
+        db.execute("create table shop.orders (id integer primary key)")
+        assert refusal(db, "select chronicle.enable_tracking('shop.orders')") == Refusal(
+            "42501",
+            'chronicle_table_reader may not use the schema "shop"',
+            "That role reads the rows that a truncate is about to empty.",
+            'As "shopkeeper": grant usage on schema shop to chronicle_table_reader. '
+            "Or give _truncate => 'event': a truncate is one event then, without the rows.",
+        )
+        for mode in ("event", "refuse"):
+            track(db, f"_truncate => '{mode}'", table="shop.orders")
+    usage = "select has_schema_privilege('chronicle_table_reader', 'shop', 'usage')"
+    assert not value(db, usage)
+    with acting_as(db, "shopkeeper"):
+        db.execute("create table shop.wares (id integer primary key)")
+        track(db, table="shop.wares")
+    assert value(db, usage)
+    with acting_as(db, "admin"):
+        track(db, table="shop.orders")
+        db.execute("insert into shop.orders values (1)")
+        db.execute("truncate shop.orders")
+    assert [each[1] for each in truncates(db)] == ["1", None]
+
+
+# Changes that must say who made them.
+
+WITHOUT_ACTOR = {
+    "no context": {},
+    "an empty one": {"chronicle.context": "{}"},
+    "no id": {"chronicle.context": '{"actor_type": "user", "organization_id": "a"}'},
+    "no JSON": {"chronicle.context": '{"actor_id": "u-1"'},
+    "another type": {"chronicle.context": '{"actor_id": "u-1", "actor_type": "thing"}'},
+    "claims without a subject": {"request.jwt.claims": '{"role": "web"}'},
+}
+
+
+@pytest.mark.parametrize("context", WITHOUT_ACTOR)
+def test_a_change_without_an_actor_may_be_refused(db: Connection, context: str) -> None:
+    make(db, ITEM, "_require_actor => true")
+    db.execute("grant all on public.item to stranger")
+    with db.transaction():
+        db.execute("""select set_config('chronicle.context', '{"actor_id": "u-1"}', true)""")
+        db.execute("insert into public.item values (1, 'a', 1)")
+        db.execute("select set_config('chronicle.context', '', true)")
+    for name, text in WITHOUT_ACTOR[context].items():
+        db.execute("select set_config(%s, %s, true)", (name, text))
+    with acting_as(db, "stranger"):
+        for change in (
+            "insert into public.item values (2, 'b', 2)",
+            "update public.item set name = 'b'",
+            "delete from public.item",
+            "truncate public.item",
+        ):
+            assert refusal(db, change) == Refusal(
+                "ZC006",
+                "a change of public.item needs an actor",
+                "The table is tracked so that every change says who made it, and the context names "
+                "nobody.",
+                "In the same transaction, before the change: select chronicle.set_context("
+                "_actor_type => 'user', _actor_id => '...').",
+            )
+        # Nothing is changed, so nobody is asked.
+        db.execute("update public.item set name = 'a'")
+        db.execute("delete from public.item where false")
+    assert changes(db) == [("INSERT", "1", None, {"id": 1, "name": "a", "price": 1}, None)]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("chronicle.context", '{"actor_id": "u-1"}'),
+        ("chronicle.context", '{"actor_id": "u-1", "actor_type": "ai"}'),
+        ("request.jwt.claims", '{"sub": "u-1"}'),
+    ],
+)
+@pytest.mark.parametrize("mode", ["rows", "event"])
+def test_a_change_with_an_actor_is_recorded_where_one_is_required(
+    db: Connection, name: str, text: str, mode: str
+) -> None:
+    make(db, ITEM, "_require_actor => true", f"_truncate => '{mode}'")
+    db.execute("select set_config(%s, %s, true)", (name, text))
+    db.execute("insert into public.item values (1, 'a', 1), (2, 'b', 2)")
+    db.execute("update public.item set name = 'b' where id = 1")
+    db.execute("delete from public.item where id = 1")
+    db.execute("truncate public.item")
+    assert rows(
+        db, "select action, record_id, actor_id from chronicle.row_changes order by seq"
+    ) == [
+        *(("INSERT", "1", "u-1"), ("INSERT", "2", "u-1"), ("UPDATE", "1", "u-1")),
+        ("DELETE", "1", "u-1"),
+        *([("TRUNCATE", "2", "u-1")] if mode == "rows" else []),
+        ("TRUNCATE", None, "u-1"),
+    ]
+
+
+# Taking up what has changed.
+
+
+def test_refreshing_takes_up_what_has_changed_and_leaves_the_rest(db: Connection) -> None:
+    for name in ("a_same", "b_altered", "d_ended"):
+        run(db, f"create table public.{name} ({ITEM})")
+        track(db, "_capture => 'full'", table=f"public.{name}")
+    db.execute("select chronicle.disable_tracking('public.d_ended')")
+    run(db, f"create table public.c_theirs ({ITEM})")
+    track(db, table="public.c_theirs")
+    with as_superuser(db):
+        db.execute("alter table public.c_theirs owner to shopkeeper")
+    db.execute("alter table public.b_altered add column note text")
+    refresh = "select * from chronicle.refresh_tracking()"
+    unchanged = [("public.a_same", "unchanged"), ("public.b_altered", "unchanged")]
+    # Theirs has not changed.
+    assert rows(db, refresh) == [
+        ("public.a_same", "unchanged"),
+        ("public.b_altered", "refreshed"),
+        ("public.c_theirs", "unchanged"),
+    ]
+    assert [each[:3] for each in tracking_events(db)[-1:]] == [
+        ("chronicle.tracking.update", "update", "public.b_altered")
+    ]
+    before = len(tracking_events(db))
+    with as_superuser(db):
+        db.execute("alter table public.c_theirs add column note text")
+    assert rows(db, refresh) == [*unchanged, ("public.c_theirs", "skipped: must be owner")]
+    assert rows(db, "select * from chronicle.refresh_tracking('public.b_altered')") == [
+        ("public.b_altered", "unchanged")
+    ]
+    assert len(tracking_events(db)) == before
+    assert dict(rows(db, "select table_name, state from chronicle.tracked_tables")) == {
+        **{"a_same": "tracked", "b_altered": "tracked"},
+        **{"c_theirs": "drifted", "d_ended": "ended"},
+    }
+    assert set(values(db, "select capture from chronicle.tracked_tables")) == {"full", "changes"}
+    with acting_as(db, "app"):
+        assert sqlstate(db, refresh) == "42501"
+
+
+def test_a_table_that_is_not_tracked_cannot_be_refreshed(db: Connection) -> None:
+    run(db, f"create table public.item ({ITEM})")
+    assert refusal(db, "select * from chronicle.refresh_tracking('public.item')") == Refusal(
+        "ZC005",
+        "public.item is not tracked",
+        None,
+        "select * from chronicle.tracked_tables shows what is.",
+    )
+    assert rows(db, "select * from chronicle.refresh_tracking()") == []
+
+
+def test_options_follow_columns_that_were_renamed_and_forget_those_that_were_dropped(
+    db: Connection,
+) -> None:
+    options = """
+        select key_columns, organization_column, excluded_columns, masked_columns, capture,
+            truncate, requires_actor, resource_type, state
+        from chronicle.tracked_tables
+    """
+    make(
+        db,
+        "id integer, org text, a text, b text, c text, d text, token text",
+        *("_key_columns => '{id}'", "_organization_column => 'org'", "_resource_type => 'ware'"),
+        *("_exclude_columns => '{a,b}'", "_mask_columns => '{c,d}'", "_truncate => 'refuse'"),
+        *("_capture => 'full'", "_require_actor => true"),
+    )
+    for one, other in (("id", "key"), ("org", "tenant"), ("a", "x"), ("c", "y")):
+        run(db, f"alter table public.item rename column {one} to {other}")
+    db.execute("alter table public.item drop column b, drop column d")
+    # That one was to be shown; of this one nobody has been asked.
+    db.execute("alter table public.item add column password text, add column plain text")
+    assert rows(db, "select * from chronicle.refresh_tracking()") == [("public.item", "refreshed")]
+    assert row(db, options) == (
+        *(["key"], "tenant", ["x"], ["y", "password"], "full", "refuse", True, "ware", "tracked"),
+    )
+    db.execute("""select set_config('chronicle.context', '{"actor_id": "u-1"}', true)""")
+    db.execute("insert into public.item values (1, 'acme', 'x', 'y', 't', 'p', 'q')")
+    assert rows(db, "select record_id, organization_id, new_values from chronicle.row_changes") == [
+        (
+            *("1", "acme"),
+            {"key": 1, "tenant": "acme", "y": "[masked]", "token": "t", "password": "[masked]"}
+            | {"plain": "q"},
+        )
+    ]
+
+
+def test_another_primary_key_is_said_and_taken_up(db: Connection) -> None:
+    make(db, "a integer primary key, b integer not null")
+    db.execute("alter table public.item drop constraint item_pkey, add primary key (b)")
+    assert row(db, "select state, problem from chronicle.tracked_tables") == (
+        "drifted",
+        "The table has another primary key since; its records go by the former one. "
+        "chronicle.refresh_tracking takes it up.",
+    )
+    db.execute("insert into public.item values (1, 2)")
+    assert rows(db, "select * from chronicle.refresh_tracking()") == [("public.item", "refreshed")]
+    db.execute("insert into public.item values (1, 3)")
+    assert [each[1] for each in changes(db)] == ["1", "3"]
+    assert row(db, "select state, key_columns from chronicle.tracked_tables") == ("tracked", ["b"])
+
+
+def test_a_partition_stands_for_its_table_when_it_is_refreshed(db: Connection) -> None:
+    db.execute("create table public.item (id integer) partition by range (id)")
+    db.execute("create table public.low partition of public.item for values from (0) to (10)")
+    track(db)
+    db.execute("create table public.high partition of public.item default")
+    assert rows(db, "select * from chronicle.refresh_tracking('public.low')") == [
+        ("public.item", "refreshed")
+    ]
+    assert value(db, "select not_covered from chronicle.tracked_tables") == []
+
+
+# While a table has changed, and nobody has taken it up.
+
+TRICKY = [
+    *("", " ", ",", '"', '""', "\\", "\\\\", '\\"', "(", ")", "()", "null", "NULL", "a,b", '"a"'),
+    *('(1,"a ""b"" \\\\ c")', "a\nb", "a\tb", "ü", "'", "%s", "{}", "[masked]", '",', "\\,", None),
+]
+
+
+def test_any_value_of_a_table_that_has_changed_is_recorded_as_its_text(db: Connection) -> None:
+    db.execute("create type public.pair as (a text, b text)")
+    make(db, "id integer primary key, v text, w text, p public.pair, j json")
+    db.execute("alter table public.item add column more text[]")
+    expected: list[Any] = []
+    for number, text in enumerate(TRICKY):
+        other = TRICKY[number - 1]
+        db.execute(
+            "insert into public.item values (%s, %s, %s, row(%s, %s), to_json(%s::text), "
+            "array[%s, %s])",
+            (number, text, other, text, other, text, text, other),
+        )
+        expected.append({"id": str(number), "v": text, "w": other})
+    assert [{name: each[3][name] for name in ("id", "v", "w")} for each in changes(db)] == expected
+    for name in ("p", "j", "more"):
+        assert values(
+            db, f"select new_values ->> '{name}' from chronicle.row_changes order by seq"
+        ) == values(
+            db,
+            f"""
+            select case when {name} is distinct from null then format('%s', {name}) end
+            from public.item order by id
+            """,
+        )
+
+
+def test_new_columns_are_masked_where_they_might_be_what_was_hidden(db: Connection) -> None:
+    make(db, "id integer primary key, a text, b text", "_mask_columns => '{b}'")
+    db.execute("alter table public.item add column api_key text, add column plain text")
+    db.execute("insert into public.item values (1, 'a', 'b', 'k', 'p')")
+    # Is it one of the others now?
+    db.execute("alter table public.item rename column b to c")
+    db.execute("insert into public.item values (2, 'a', 'b', 'k', null)")
+    assert [each[3] for each in changes(db)] == [
+        {"id": "1", "a": "a", "b": "[masked]", "api_key": "[masked]", "plain": "p"},
+        {"id": "2", "a": "a", "c": "[masked]", "api_key": "[masked]", "plain": None},
+    ]
+
+
+@pytest.mark.parametrize("option", ["_mask_columns", "_exclude_columns"])
+def test_a_change_of_a_column_that_is_masked_for_caution_is_recorded(
+    db: Connection, option: str
+) -> None:
+    make(db, "id integer primary key, note text, n integer", f"{option} => '{{note}}'")
+    db.execute("alter table public.item rename column note to remark")
+    db.execute("alter table public.item add column more integer")
+    db.execute("insert into public.item values (1, 'hidden', 1, 1)")
+    db.execute("update public.item set more = 2")
+    action, key, old, new, changed = changes(db)[1]
+    masked = {"id": "1", "remark": "[masked]", "n": "1", "more": "[masked]"}
+    assert (action, key, changed) == ("UPDATE", "1", ["more"])
+    assert old == new == masked
+
+
+def test_of_a_masked_column_of_a_changed_table_is_recorded_that_it_changed(db: Connection) -> None:
+    make(db, "id integer primary key, note text", "_mask_columns => '{note}'")
+    db.execute("alter table public.item add column more integer")
+    db.execute("insert into public.item values (1, 'hidden')")
+    db.execute("update public.item set note = 'hidden too'")
+    image = {"id": "1", "note": "[masked]", "more": None}
+    assert changes(db)[1] == ("UPDATE", "1", image, image, ["note"])
+
+
+def test_an_excluded_column_of_a_changed_table_stays_out(db: Connection) -> None:
+    make(db, "id integer primary key, note text", "_exclude_columns => '{note}'")
+    db.execute("alter table public.item add column more integer")
+    db.execute("insert into public.item values (1, 'hidden', 1)")
+    db.execute("update public.item set note = 'hidden too'")
+    db.execute("update public.item set note = 'hidden as well', more = 2")
+    one, two = ({"id": "1", "more": more} for more in ("1", "2"))
+    assert changes(db) == [
+        ("INSERT", "1", None, one, None),
+        ("UPDATE", "1", one, two, ["more"]),
+    ]
+
+
+def test_a_changed_table_keeps_key_and_organization_under_other_names(db: Connection) -> None:
+    make(
+        db,
+        "a integer, b text, org text, n integer, primary key (a, b)",
+        "_organization_column => 'org'",
+    )
+    db.execute("insert into public.item values (1, 'x', 'acme', 1)")
+    for one, other in (("a", "first"), ("org", "tenant")):
+        run(db, f"alter table public.item rename column {one} to {other}")
+    db.execute("update public.item set n = 2")
+    db.execute("update public.item set b = 'y', tenant = 'other'")
+    db.execute("truncate public.item")
+    found = rows(
+        db,
+        """
+        select resource_id::jsonb, organization_id,
+            (related_resources -> 0 ->> 'resource_id')::jsonb, payload_error is null
+        from chronicle.events where resource_type = 'item' order by seq
+        """,
+    )
+    first, second = {"a": "1", "b": "x"}, {"a": "1", "b": "y"}
+    assert found == [
+        (first, "acme", None, True),
+        (first, "acme", None, False),
+        (second, "other", first, False),
+        (second, "other", None, False),
+        (None, None, None, True),
+    ]
+
+
+# What leaves no event.
+
+
+def not_covered(db: Connection, table: str = "item") -> Any:
+    return value(
+        db, "select not_covered from chronicle.tracked_tables where table_name = %s", (table,)
+    )
+
+
+def test_what_is_not_covered_is_said_in_sentences(db: Connection) -> None:
+    db.execute("create table public.item (id integer, name text) partition by range (id)")
+    db.execute("create table public.low partition of public.item for values from (0) to (10)")
+    track(db)
+    assert not_covered(db) == []
+    db.execute("create table public.high partition of public.item for values from (10) to (20)")
+    db.execute("create view public.shown as select * from public.item")
+    db.execute(
+        """
+        create function public.instead() returns trigger language plpgsql
+        as 'begin return null; end'
+        """
+    )
+    db.execute(
+        "create trigger t instead of insert on public.shown "
+        "for each row execute function public.instead()"
+    )
+    # Through this one a write reaches the table itself.
+    db.execute("create view public.plain as select * from public.item")
+    with as_superuser(db):
+        db.execute("create foreign data wrapper nothing")
+        db.execute("create server nowhere foreign data wrapper nothing")
+        db.execute(
+            "create foreign table public.abroad partition of public.item "
+            "for values from (20) to (30) server nowhere"
+        )
+    assert not_covered(db) == [
+        "A truncate of partition public.high by itself is not recorded; "
+        "chronicle.refresh_tracking takes it up.",
+        "What the server of foreign partition public.abroad does to it is not seen.",
+        "What the INSTEAD OF triggers of view public.shown write elsewhere is recorded only where "
+        "that is tracked.",
+    ]
+    db.execute("select chronicle.disable_tracking('public.item')")
+    assert not_covered(db) == []
+
+
+def test_tables_that_inherit_are_not_covered_until_they_are_tracked(db: Connection) -> None:
+    make(db, ITEM)
+    db.execute("create table public.child (more text) inherits (public.item)")
+    assert not_covered(db) == [
+        "Rows of public.child, which inherits from it, are not recorded; track it as well."
+    ]
+    track(db, table="public.child")
+    assert not_covered(db) == []
+
+
+def test_subscriptions_are_not_covered(db: Connection) -> None:
+    make(db, ITEM)
+    with as_superuser(db):
+        db.execute(
+            'create subscription "their""s" connection \'dbname=none\' publication p '
+            "with (connect = false, slot_name = none)"
+        )
+        # The server enters the tables when it connects.
+        db.execute("set local allow_system_table_mods = on")
+        db.execute(
+            "insert into pg_subscription_rel (srsubid, srrelid, srsubstate) "
+            "select s.oid, 'public.item'::regclass, 'r' from pg_subscription as s"
+        )
+    assert not_covered(db) == ['Changes that subscription "their"s" brings are not recorded.']
+
+
+def test_whoever_may_read_the_log_sees_how_tables_are_tracked(db: Connection) -> None:
+    make(db, ITEM)
+    query = "select * from chronicle.tracked_tables"
+    expected = rows(db, query)
+    for role in ("reader_a", "auditor", "admin"):
+        with acting_as(db, role):
+            assert rows(db, query) == expected
+    for role in ("app", "stranger"):
+        with acting_as(db, role):
+            assert sqlstate(db, query) == "42501"
+
+
+def test_a_table_of_which_the_right_to_consent_was_passed_on_is_still_its_owners(
+    db: Connection,
+) -> None:
+    """Who may pass on the right to make triggers does not speak for the owner."""
+    make(db, ITEM)
+    db.execute("grant trigger on public.item to admin with grant option")
+    table_id = value(db, "select table_id from chronicle.tracked_tables")
+    with acting_as(db, "admin"):
+        db.execute("grant trigger on public.item to chronicle_writer")
+        for statement in (
+            "select chronicle.register_tracked_table('public.item', null)",
+            f"select chronicle.create_capture_functions('public.item', {table_id})",
+            f"select chronicle.create_truncate_function('public.item', {table_id})",
+        ):
+            refused = refusal(db, statement)
+            assert (refused.sqlstate, refused.message) == (
+                "42501",
+                "the owner of public.item has not asked for this",
+            )
