@@ -226,7 +226,7 @@ def test_a_truncate_does_not_pass_over_rows_that_its_transaction_does_not_see(
             "where action = 'bait.truncate' order by seq",
         )
         assert recorded[-1][2] is not None or [one[0] for one in recorded[:-1]] == ["1", "2"]
-        assert (recorded[-1][1] or {}).get("rows") in (None, 2)
+        assert recorded[-1][1] != {"rows": 1, "recorded": 1}
 
 
 def truncate(connection: Connection) -> bool:
