@@ -92,7 +92,7 @@ POLYMORPHIC = (
     *("array_dims(text[])", "array_append(text[], text)", "array_remove(text[], text)"),
     *("to_jsonb(text)", "to_jsonb(jsonb)", "to_jsonb(text[])", "to_jsonb(numeric)"),
     *("array_dims(jsonb[])", "cardinality(text[])", "cardinality(name[])", "unnest(text[])"),
-    *("jsonb_build_array(jsonb)", "jsonb_populate_record(record, jsonb)", "coalesce(text, text)"),
+    *("jsonb_build_array(jsonb)", "coalesce(text, text)"),
     *("nullif(text, text)", "greatest(integer, integer)", "concat(text)", "max(integer)"),
 )
 """More exact than those of PostgreSQL, which take anything."""
