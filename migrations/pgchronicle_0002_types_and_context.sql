@@ -130,6 +130,13 @@ begin
         v_context.actor_type := 'system';
         v_context.actor_id := session_user;
         v_context.context_state := case when v_is_malformed then 'malformed' else 'absent' end;
+    elsif v_context.parent_event_id is not null and v_claims is null
+        and v_text::jsonb - 'parent_event_id' = '{}'
+    then
+        -- Set by chronicle.revert_event; it names nobody.
+        v_context.actor_type := 'system';
+        v_context.actor_id := session_user;
+        v_context.context_state := 'absent';
     else
         v_context.context_state := 'asserted';
     end if;

@@ -170,7 +170,7 @@ create index events_occurred_at_idx
 on chronicle.events (occurred_at) where organization_id is null;
 create index events_transaction_id_seq_idx
 on chronicle.events (transaction_id, seq);
-create index events_previous_key_idx
+create index events_table_id_expr_idx
 on chronicle.events (table_id, (related_resources -> 0 ->> 'resource_id'))
 where table_id is not null and related_resources is not null;
 
@@ -242,7 +242,8 @@ update.';
 comment on column chronicle.events.changed_columns is
 'Names of what differs between the two states, when both are given.';
 comment on column chronicle.events.payload_error is
-'Why the states are missing although the change was recorded: SQLSTATE and message.';
+'Why the states, or values in them, are missing or told as text although the change was recorded:
+SQLSTATE and message.';
 comment on column chronicle.events.payload_salt is
 'Random; goes into the digest of the payload, so that an erased payload can not be guessed from
 it.';
@@ -603,7 +604,7 @@ from (
         'The order of sealing and export; all events of a transaction'
     ),
     (
-        'lean', 'previous_key_idx',
+        'lean', 'table_id_expr_idx',
         'btree (table_id, (related_resources -> 0 ->> ''resource_id'')) '
         'where table_id is not null and related_resources is not null',
         'The captured update that gave a record another key, by the key before'
@@ -841,7 +842,7 @@ begin
     from unnest(
         _names, array['_resource_type', '_resource_id', '_actor_id', '_organization_id']
     ) as n (name, field)
-    where octet_length(n.name) > 1000
+    where octet_length(n.name) > 1000 and n.field is not null
     limit 1;
     if found then
         raise exception '% has % bytes, more than 1000', v_field, v_length
@@ -849,6 +850,13 @@ begin
                 detail = 'It is indexed, and an index holds no longer entries.',
                 hint = 'Use a shorter name or its digest here, '
                     'and put the long one into _action_meta.';
+    elsif starts_with(_names[1], 'chronicle.') or starts_with(_names[5], 'chronicle.') then
+        raise exception 'the name % is reserved', case
+            when starts_with(_names[1], 'chronicle.') then _names[1] else _names[5]
+        end
+            using errcode = 'reserved_name',
+                detail = 'Events about "chronicle." tell what was done to pgchronicle itself.',
+                hint = 'Give the resource type or action another name.';
     elsif _duration_ms < 0 then
         raise exception '_duration_ms is %, less than 0', _duration_ms
             using errcode = 'invalid_parameter_value',
@@ -902,8 +910,9 @@ comment on function chronicle.refuse_event(
     integer
 ) is
 'Private. Raises what is wrong with an event that chronicle.log_audit_event was given.
-_names: resource type, resource, actor and organization.
-Errors: 22004 for a missing field, 22023 for a wrong one, 54000 for too large an event.';
+_names: resource type, resource, actor, organization and action.
+Errors: 42939 for a reserved name; 22004 for a missing field, 22023 for a wrong one, 54000 for too
+large an event.';
 
 revoke execute on function chronicle.refuse_event(
     chronicle.actor_type, chronicle.action_type, timestamptz, integer, text[], jsonb, bigint,
@@ -1151,10 +1160,11 @@ begin
         or jsonb_typeof(_details_before) <> 'object' or jsonb_typeof(_details_after) <> 'object'
         or jsonb_typeof(_ai_metadata) <> 'object' or jsonb_typeof(_client_info) <> 'object'
         or v_size > chronicle.payload_limit_bytes()
+        or starts_with(_resource_type, 'chronicle.') or starts_with(v_action, 'chronicle.')
     then
         perform chronicle.refuse_event(
             _actor_type, _action_type, _occurred_at, _duration_ms,
-            array[_resource_type, v_resource_id, v_actor_id, v_organization_id],
+            array[_resource_type, v_resource_id, v_actor_id, v_organization_id, v_action],
             jsonb_build_object(
                 '_action_meta', jsonb_typeof(_action_meta),
                 '_related_resources', jsonb_typeof(_related_resources),

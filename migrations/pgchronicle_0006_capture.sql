@@ -101,18 +101,16 @@ grant execute on function chronicle.table_shape(regclass)
 to chronicle_writer, chronicle_table_reader, chronicle_reader, chronicle_admin;
 
 -- Names are those of today, found through the triggers; the registry's serve where the table is
--- gone.
+-- gone. Looked up table by table, so that the planner knows how many rows to expect.
 create view chronicle.table_names as
 select
     r.table_id,
-    t.tgrelid as relation,
+    t.relation,
     coalesce(n.nspname, r.schema_name) as schema_name,
     coalesce(c.relname, r.table_name) as table_name
 from chronicle.table_registry as r
-left join (
-    select
-        substring(p.proname from '^capture_([0-9]+)_')::integer as table_id,
-        min(g.tgrelid) as tgrelid
+left join lateral (
+    select g.tgrelid as relation
     from pg_catalog.pg_proc as p
     inner join pg_catalog.pg_trigger as g on g.tgfoid = p.oid
     where
@@ -121,12 +119,18 @@ left join (
             from pg_catalog.pg_namespace as s
             where s.nspname = 'chronicle_capture'
         )
-        -- Not the copies on partitions, nor the triggers for truncate, which partitions have too.
+        and p.proname in (
+            'capture_' || r.table_id || '_insert', 'capture_' || r.table_id || '_update',
+            'capture_' || r.table_id || '_delete'
+        )
         and g.tgparentid = 0
-        and p.proname ~ '^capture_[0-9]+_insert$'
-    group by 1
-) as t on t.table_id = r.table_id
-left join pg_catalog.pg_class as c on c.oid = t.tgrelid
+        and g.tgname in ('!chronicle_insert', '!chronicle_update', '!chronicle_delete')
+    order by
+        position(format('(%s, %L)', r.table_id, g.tgrelid) in p.prosrc) = 0,
+        g.tgrelid
+    limit 1
+) as t on true
+left join pg_catalog.pg_class as c on c.oid = t.relation
 left join pg_catalog.pg_namespace as n on n.oid = c.relnamespace;
 
 comment on view chronicle.table_names is
@@ -144,24 +148,33 @@ revoke all on chronicle.table_names from public;
 grant select on chronicle.table_names
 to chronicle_writer, chronicle_table_reader, chronicle_reader, chronicle_admin;
 
--- Asks the catalogs, not chronicle.table_names: a session may forbid itself views.
+-- Through any of the row triggers, so that a table is found that has lost some of them. If somebody
+-- has put a function on another table as well, the one that it was made for counts. Asks the
+-- catalogs, not chronicle.table_names: a session may forbid itself views.
 create or replace function chronicle.tracked_relation(_table_id integer)
 returns oid
 language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-    select min(t.tgrelid)
+    select t.tgrelid
     from pg_catalog.pg_proc as p
     inner join pg_catalog.pg_trigger as t on t.tgfoid = p.oid
     where p.pronamespace = 'chronicle_capture'::regnamespace
-        and p.proname = format('capture_%s_insert', _table_id)
+        and p.proname in (
+            format('capture_%s_insert', _table_id), format('capture_%s_update', _table_id),
+            format('capture_%s_delete', _table_id)
+        )
+        -- Not the copies on partitions.
         and t.tgparentid = 0
+        and t.tgname in ('!chronicle_insert', '!chronicle_update', '!chronicle_delete')
+    order by position(format('(%s, %L)', _table_id, t.tgrelid) in p.prosrc) = 0, t.tgrelid
+    limit 1
 $$;
 
 comment on function chronicle.tracked_relation(integer) is
-'Private. The oid of the table that is tracked by this table_id; null when no capture trigger
-stands.';
+'Private. The oid of the table that is tracked by this table_id; null when no trigger captures its
+rows.';
 
 revoke execute on function chronicle.tracked_relation(integer) from public;
 grant execute on function chronicle.tracked_relation(integer)
@@ -249,6 +262,7 @@ create table chronicle.tracking_periods (
     column_types text[] not null,
     column_numbers smallint[] not null,
     column_ids integer[] not null,
+    recorded_columns name[] not null,
     constraint tracking_periods_pkey primary key (table_id, from_seq)
 );
 
@@ -277,6 +291,8 @@ comment on column chronicle.tracking_periods.column_numbers is
 'Their attribute numbers.';
 comment on column chronicle.tracking_periods.column_ids is
 'Numbers by which a column is known through every change of its name.';
+comment on column chronicle.tracking_periods.recorded_columns is
+'Those of them that events hold.';
 
 revoke all on chronicle.tracking_periods from public;
 grant select on chronicle.tracking_periods
@@ -411,9 +427,29 @@ revoke execute on function chronicle.planned_columns(integer, regclass) from pub
 grant execute on function chronicle.planned_columns(integer, regclass)
 to chronicle_writer, chronicle_table_reader;
 
+create or replace function chronicle.fitted_id(_id text)
+returns text
+language sql
+immutable
+set search_path = pg_catalog, pg_temp
+as $$
+    select case
+        when octet_length(_id) > 1000
+            then 'sha256:' || encode(sha256(convert_to(_id, 'UTF8')), 'hex')
+        else _id
+    end
+$$;
+
+comment on function chronicle.fitted_id(text) is
+'Private. An id as captured events hold it: itself, or its digest if it has more than 1000 bytes.';
+
+revoke execute on function chronicle.fitted_id(text) from public;
+grant execute on function chronicle.fitted_id(text)
+to chronicle_writer, chronicle_table_reader, chronicle_reader, chronicle_admin;
+
 -- The text form of a row is taken apart, since it is what the server makes of any row without
 -- running a cast of its types. Every value is a string then; in a column of JSON that is what a
--- string stands for anyway.
+-- string stands for anyway. A value of 64 MB and more is left out, so that the others are kept.
 create or replace function chronicle.drifted_image(_columns jsonb, _row text)
 returns jsonb
 language sql
@@ -423,14 +459,7 @@ as $$
     select case when _row is not null and _row <> '' then
         coalesce(
             (
-                select jsonb_object_agg(
-                    f.name,
-                    case
-                        when f.value is not null and (_columns -> 'masked') @> to_jsonb(f.name)
-                            then '[masked]'
-                        else f.value
-                    end
-                )
+                select jsonb_object_agg(f.name, f.value)
                 from (
                     select
                         _columns -> 'names' ->> (m.place::integer - 1) as name,
@@ -445,7 +474,9 @@ as $$
                         'g'
                     ) with ordinality as m (field, place)
                 ) as f
-                where f.name is not null and not (_columns -> 'excluded') @> to_jsonb(f.name)
+                where f.name is not null
+                    and not (_columns -> 'excluded') @> to_jsonb(f.name)
+                    and (f.value is null or octet_length(f.value) < 67108864)
             ),
             '{}'
         )
@@ -453,11 +484,38 @@ as $$
 $$;
 
 comment on function chronicle.drifted_image(jsonb, text) is
-'Private. The image of a row of a table that has changed since it was tracked; every value is a
+'Private. The image of a row that capture could not render, with nothing masked; every value is a
 string. _columns: as chronicle.present_columns gives them. _row: the row''s text form.';
 
 revoke execute on function chronicle.drifted_image(jsonb, text) from public;
 grant execute on function chronicle.drifted_image(jsonb, text)
+to chronicle_writer, chronicle_table_reader;
+
+create or replace function chronicle.masked_image(_columns jsonb, _image jsonb)
+returns jsonb
+language sql
+immutable
+set search_path = pg_catalog, pg_temp
+as $$
+    select case
+        when _columns -> 'masked' = '[]' then _image
+        else _image || coalesce(
+            (
+                select jsonb_object_agg(m.name, '[masked]'::text)
+                from jsonb_array_elements_text(_columns -> 'masked') as m (name)
+                where _image ->> m.name is not null
+            ),
+            '{}'
+        )
+    end
+$$;
+
+comment on function chronicle.masked_image(jsonb, jsonb) is
+'Private. An image as chronicle.drifted_image gives it, with what is to be masked masked.
+_columns: as chronicle.present_columns gives them.';
+
+revoke execute on function chronicle.masked_image(jsonb, jsonb) from public;
+grant execute on function chronicle.masked_image(jsonb, jsonb)
 to chronicle_writer, chronicle_table_reader;
 
 create or replace function chronicle.drifted_key(_columns jsonb, _image jsonb)
@@ -466,13 +524,8 @@ language sql
 immutable
 set search_path = pg_catalog, pg_temp
 as $$
-    select case
-        when octet_length(k.value) > 1000
-            then 'sha256:' || encode(sha256(convert_to(k.value, 'UTF8')), 'hex')
-        else k.value
-    end
-    from (
-        select case
+    select chronicle.fitted_id(
+        case
             when jsonb_array_length(_columns -> 'key') = 1
                 then _image ->> (_columns -> 'key' ->> 0)
             -- Under the names that the record has been known by until now.
@@ -483,8 +536,8 @@ as $$
                 from jsonb_array_elements_text(_columns -> 'key') with ordinality as n (name, place)
                 having count(*) > 0
             )
-        end as value
-    ) as k
+        end
+    )
 $$;
 
 comment on function chronicle.drifted_key(jsonb, jsonb) is
@@ -521,6 +574,7 @@ returns table (
     is_short boolean,
     may_be_large boolean,
     is_user_type boolean,
+    is_array boolean,
     base_type oid
 )
 language sql
@@ -600,6 +654,7 @@ as $$
         d.is_short,
         d.may_be_large,
         d.is_user_type,
+        d.is_array,
         d.base_type
     from described as d
     cross join lateral (
@@ -643,12 +698,13 @@ comment on function chronicle.capture_columns(regclass, name[]) is
 'Private. The columns of a table that can be captured, in their order. comparison: an expression
 that is true when old and new differ. old_value, new_value: expressions that render a value.
 is_short: its text has at most a hundred bytes. may_be_large: it may be stored apart from the row.
-is_user_type: the type is, or is made of, one that is not built in. base_type: what lies under
+is_user_type: the type is, or is made of, one that is not built in. is_array: so it is, under its
+domains. base_type: what lies under
 domains and arrays. _masked_columns: those of which no value is rendered.';
 
 revoke execute on function chronicle.capture_columns(regclass, name[]) from public;
 grant execute on function chronicle.capture_columns(regclass, name[])
-to chronicle_writer, chronicle_table_reader;
+to chronicle_writer, chronicle_table_reader, chronicle_reader, chronicle_admin;
 
 -- A SET clause costs a third of a microsecond a call, so a function gets only those its columns
 -- need.
@@ -729,7 +785,7 @@ values.';
 
 revoke execute on function chronicle.object_expression(name[], text[]) from public;
 grant execute on function chronicle.object_expression(name[], text[])
-to chronicle_writer, chronicle_table_reader;
+to chronicle_writer, chronicle_table_reader, chronicle_reader, chronicle_admin;
 
 -- A primary key holds no null; columns that stand for one may.
 create or replace function chronicle.key_expression(
@@ -769,7 +825,7 @@ column, or a JSON object of several, each as text. _row: old or new.';
 
 revoke execute on function chronicle.key_expression(text, regclass, name[]) from public;
 grant execute on function chronicle.key_expression(text, regclass, name[])
-to chronicle_writer, chronicle_table_reader;
+to chronicle_writer, chronicle_table_reader, chronicle_reader, chronicle_admin;
 
 -- What is indexed has to fit into an index entry; what is longer is given by its digest, and the
 -- row itself has the value. Where the type bounds the text, nothing needs to be asked.
@@ -897,7 +953,7 @@ _options: the table''s row of the registry.';
 revoke execute on function chronicle.update_statements(regclass, chronicle.table_registry)
 from public;
 grant execute on function chronicle.update_statements(regclass, chronicle.table_registry)
-to chronicle_writer;
+to chronicle_writer, chronicle_table_reader;
 
 -- The only exception block of a capture function. It holds no write, so it takes no transaction id.
 -- Whatever goes wrong in it, the application's write goes on, and the event says what is missing.
@@ -914,20 +970,21 @@ declare
     v_names name[];
     v_old_values text[];
     v_new_values text[];
-    v_changed text;
+    v_is_short boolean;
     v_rendering text;
     v_misfit text;
 begin
     select
         array_agg(c.column_name order by c.place),
         array_agg(c.old_value order by c.place),
-        array_agg(c.new_value order by c.place),
-        string_agg(
-            format('case when %s then %L end', c.comparison, c.column_name), ', ' order by c.place
-        )
-    into v_names, v_old_values, v_new_values, v_changed
+        array_agg(c.new_value order by c.place)
+    into v_names, v_old_values, v_new_values
     from chronicle.capture_columns(_table, _options.masked_columns) as c
     where c.column_name = any(_options.captured_columns);
+
+    select bool_and(c.is_short) and count(*) = 1 into v_is_short
+    from chronicle.capture_columns(_table, '{}') as c
+    where c.column_name = any(_options.key_columns);
 
     v_rendering := case _operation
         when 'INSERT'
@@ -960,7 +1017,12 @@ begin
                 else format(
                     E'        v_previous_id := %s;\n',
                     chronicle.key_expression('old', _table, _options.key_columns)
-                )
+                ) || case
+                    when v_is_short then ''
+                    else E'        if octet_length(v_previous_id) > 1000 then\n'
+                        '            v_previous_id := chronicle.fitted_id(v_previous_id);\n'
+                        '        end if;\n'
+                end
             end
     end;
 
@@ -993,6 +1055,7 @@ begin
     from pg_catalog.pg_class as c
     where c.oid = _table;
 
+    -- What can not be rendered column by column is taken from the text of the row.
     return format(
         $block$
     begin
@@ -1000,26 +1063,29 @@ begin
             raise exception 'its columns or types are others' using errcode = 'datatype_mismatch';
         end if;
 %3$s    exception
-        when undefined_column or undefined_function or undefined_object or datatype_mismatch then
-            v_error := sqlstate || ': the table has changed since it was tracked: ' || sqlerrm;
+        when undefined_column or undefined_function or undefined_object or datatype_mismatch
+            or data_exception or program_limit_exceeded or out_of_memory or internal_error
+        then
+            v_error := sqlstate || case
+                when sqlstate like '42%%' then ': the table has changed since it was tracked: '
+                else ': '
+            end || sqlerrm;
             begin
                 v_columns := coalesce(
                     chronicle.planned_columns(%4$s, %5$L), chronicle.present_columns(%4$s, tg_relid)
                 );
 %6$s                v_resource_id := chronicle.drifted_key(v_columns, %7$s);
-                v_organization_id := nullif(%7$s ->> (v_columns ->> 'organization'), '');
-            exception
+                v_organization_id := chronicle.fitted_id(
+                    nullif(%7$s ->> (v_columns ->> 'organization'), '')
+                );
+%8$s            exception
                 when data_exception or program_limit_exceeded or out_of_memory or internal_error
                 then
                     v_before := null;
                     v_after := null;
             end;
-        when data_exception or program_limit_exceeded or out_of_memory or internal_error then
-            v_error := sqlstate || ': ' || sqlerrm;
-            v_before := null;
-            v_after := null;
-%9$s    end;
-%8$s$block$,
+    end;
+%9$s$block$,
         v_misfit, -- 1
         chronicle.key_statements(v_row, _table, _options),
         v_rendering, -- 3
@@ -1046,6 +1112,14 @@ begin
             end
         ),
         case _operation when 'DELETE' then 'v_before' else 'v_after' end, -- 7
+        concat(
+            case when _operation <> 'INSERT' then
+                E'                v_before := chronicle.masked_image(v_columns, v_before);\n'
+            end,
+            case when _operation <> 'DELETE' then
+                E'                v_after := chronicle.masked_image(v_columns, v_after);\n'
+            end
+        ),
         case
             when _operation <> 'UPDATE' or cardinality(_options.key_columns) = 0 then ''
             else format(
@@ -1058,12 +1132,6 @@ begin
 $related$,
                 _options.resource_type
             )
-        end,
-        case
-            when _operation = 'UPDATE' then format(
-                E'            v_changed := array_remove(array[%s]::text[], null);\n', v_changed
-            )
-            else ''
         end -- 9
     );
 end
@@ -1101,6 +1169,38 @@ revoke execute on function chronicle.refuse_without_actor(oid) from public;
 grant execute on function chronicle.refuse_without_actor(oid)
 to chronicle_writer, chronicle_table_reader;
 
+create or replace function chronicle.tracking_options(_options chronicle.table_registry)
+returns jsonb
+language sql
+immutable
+set search_path = pg_catalog, pg_temp
+as $$
+    select to_jsonb(_options) - array['schema_name', 'table_name', 'tracked_since', 'tracked_until']
+$$;
+
+comment on function chronicle.tracking_options(chronicle.table_registry) is
+'Private. How a table is tracked, as events tell it.';
+
+revoke execute on function chronicle.tracking_options(chronicle.table_registry) from public;
+grant execute on function chronicle.tracking_options(chronicle.table_registry)
+to chronicle_writer, chronicle_admin;
+
+create or replace function chronicle.options_digest(_options chronicle.table_registry)
+returns text
+language sql
+immutable
+set search_path = pg_catalog, pg_temp
+as $$
+    select 'options ' || md5(chronicle.tracking_options(_options)::text)
+$$;
+
+comment on function chronicle.options_digest(chronicle.table_registry) is
+'Private. What a capture function carries to show for which options it was made.';
+
+revoke execute on function chronicle.options_digest(chronicle.table_registry) from public;
+grant execute on function chronicle.options_digest(chronicle.table_registry)
+to chronicle_writer, chronicle_admin;
+
 -- Writes a function that captures one kind of change of one table: static SQL, its columns and key
 -- compiled in, so that a row costs no look-up in a catalog and no dynamic statement.
 --
@@ -1122,6 +1222,7 @@ declare
 begin
     return format(
         $body$
+-- %8$s
 declare
     v_before jsonb;
     v_after jsonb;
@@ -1229,7 +1330,8 @@ $body$,
                 '        perform chronicle.refuse_without_actor(tg_relid);\n'
                 '    end if;\n'
             else ''
-        end -- 7
+        end, -- 7
+        chronicle.options_digest(_options)
     );
 end
 $$;
@@ -1344,6 +1446,34 @@ comment on function chronicle.refuse_truncate(oid) is
 revoke execute on function chronicle.refuse_truncate(oid) from public;
 grant execute on function chronicle.refuse_truncate(oid) to chronicle_table_reader;
 
+-- Runs as the owner of the list, for the function that records a truncate. What a table held before
+-- can not be told from what it holds after: the same as if it had not been tracked meanwhile.
+create or replace function chronicle.note_interruption(_table_id integer)
+returns void
+language sql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+    insert into chronicle.tracking_periods (
+        table_id, from_seq, is_continuation, key_columns, column_names, column_types,
+        column_numbers, column_ids, recorded_columns
+    )
+    select
+        p.table_id, nextval('chronicle.events_seq'), false, p.key_columns, p.column_names,
+        p.column_types, p.column_numbers, p.column_ids, p.recorded_columns
+    from chronicle.tracking_periods as p
+    where p.table_id = _table_id
+    order by p.from_seq desc
+    limit 1
+$$;
+
+comment on function chronicle.note_interruption(integer) is
+'Private. Notes that rows of a table went without being recorded.';
+
+revoke execute on function chronicle.note_interruption(integer) from public;
+grant execute on function chronicle.note_interruption(integer) to chronicle_table_reader;
+
 -- Fires before the truncate, since afterwards there is nothing to read. Every partition has the
 -- trigger as well: a truncate of the parent fires it on each, and each records its own rows. So on
 -- the parent only the rows of those partitions are left to be read that were made since.
@@ -1394,6 +1524,9 @@ begin
     where c.oid = tg_relid;
     if '%2$s' = 'rows' then
         v_obstacle := case
+            -- What is read is of the transaction's beginning; what is emptied is of now.
+            when current_setting('transaction_isolation') in ('repeatable read', 'serializable')
+                then 'under this isolation level the transaction does not see every row'
             when not has_table_privilege(tg_relid, 'SELECT')
                 then 'chronicle_table_reader may not read the table'
             when row_security_active(tg_relid)
@@ -1403,9 +1536,11 @@ begin
                     'user, and chronicle_table_reader runs none'
         end;
         if v_obstacle is null then
-            select s.value::bigint into strict v_limit
+            select s.value::bigint into v_limit
             from chronicle.settings as s
             where s.name = 'truncate_row_limit';
+            -- Where only the schema was restored.
+            v_limit := coalesce(v_limit, 100000);
         end if;
         v_query := case
             when v_relation.relkind <> 'p' then format('from only %%s', v_relation.name)
@@ -1433,6 +1568,9 @@ begin
         if v_rows > v_recorded then
             execute 'select count(*) ' || v_query into v_rows;
         end if;
+    end if;
+    if v_obstacle is not null or v_query is null or v_rows > v_recorded then
+        perform chronicle.note_interruption(%4$s);
     end if;
     perform chronicle.record_internal_event(
         'captured', 'delete', %5$L, %6$L, null, v_context.organization_id, null, null,
@@ -1571,28 +1709,39 @@ returns boolean
 language sql
 stable
 set search_path = pg_catalog, pg_temp
+set quote_all_identifiers = off
 as $$
     select count(*) = 4 and count(distinct substring(p.proname from '^capture_([0-9]+)_')) = 1
     from (
         -- The bits of tgtype: 1 row, 2 before, 4 insert, 8 delete, 16 update, 32 truncate.
         values
-        ('insert', 1 + 4, null),
-        ('update', 1 + 16, 'WHEN ((old.* *<> new.*))'),
-        ('delete', 1 + 8, null),
-        ('truncate', 2 + 32, null)
-    ) as w (operation, type, condition)
+        ('insert', 1 + 4, ' FOR EACH ROW EXECUTE FUNCTION '),
+        ('update', 1 + 16, ' FOR EACH ROW WHEN ((old.* *<> new.*)) EXECUTE FUNCTION '),
+        ('delete', 1 + 8, ' FOR EACH ROW EXECUTE FUNCTION '),
+        ('truncate', 2 + 32, ' FOR EACH STATEMENT EXECUTE FUNCTION ')
+    ) as w (operation, type, ending)
     inner join pg_catalog.pg_trigger as t
         on t.tgrelid = _table
         and t.tgname = '!chronicle_' || w.operation
         and t.tgtype = w.type
         and t.tgenabled = 'A'
         and t.tgattr = ''
-        and (t.tgqual is null) = (w.condition is null)
-        and (w.condition is null or position(w.condition in pg_get_triggerdef(t.oid)) > 0)
+        and t.tgnargs = 0
+        and not t.tgdeferrable
+        and t.tgnewtable is null
+        and t.tgoldtable is null
     inner join pg_catalog.pg_proc as p
         on p.oid = t.tgfoid
         and p.pronamespace = 'chronicle_capture'::regnamespace
         and p.proname ~ ('^capture_[0-9]+_' || w.operation || '$')
+    where
+        -- Nothing before that ending but names and the time, nothing after it but the function.
+        pg_get_triggerdef(t.oid)
+        like '%' || w.ending || 'chronicle_capture.' || p.proname || '()'
+        -- And so do the copies on partitions.
+        and not exists (
+            select from pg_catalog.pg_trigger as c where c.tgfoid = p.oid and c.tgenabled <> 'A'
+        )
 $$;
 
 comment on function chronicle.has_capture_triggers(regclass) is
@@ -1635,6 +1784,16 @@ as $$
     select chronicle.has_capture_triggers(_table)
         and not exists (select from chronicle.uncovered_partitions(_table))
         and chronicle.is_known_by_oid(chronicle.tracked_table_id(_table), _table)
+        -- The functions do what the registry says.
+        and exists (
+            select
+            from chronicle.table_registry as r
+            inner join pg_catalog.pg_proc as p
+                on p.pronamespace = 'chronicle_capture'::regnamespace
+                and p.proname = format('capture_%s_insert', r.table_id)
+            where r.table_id = chronicle.tracked_table_id(_table)
+                and position(chronicle.options_digest(r) in p.prosrc) > 0
+        )
 $$;
 
 comment on function chronicle.is_captured_whole(regclass) is
@@ -1642,22 +1801,6 @@ comment on function chronicle.is_captured_whole(regclass) is
 
 revoke execute on function chronicle.is_captured_whole(regclass) from public;
 grant execute on function chronicle.is_captured_whole(regclass) to chronicle_admin;
-
-create or replace function chronicle.tracking_options(_options chronicle.table_registry)
-returns jsonb
-language sql
-immutable
-set search_path = pg_catalog, pg_temp
-as $$
-    select to_jsonb(_options) - array['schema_name', 'table_name', 'tracked_since', 'tracked_until']
-$$;
-
-comment on function chronicle.tracking_options(chronicle.table_registry) is
-'Private. How a table is tracked, as events tell it.';
-
-revoke execute on function chronicle.tracking_options(chronicle.table_registry) from public;
-grant execute on function chronicle.tracking_options(chronicle.table_registry)
-to chronicle_writer, chronicle_admin;
 
 create or replace function chronicle.check_trackable(_table regclass)
 returns void
@@ -1932,6 +2075,7 @@ begin
         and v_before.column_names = v_after.column_names
         and v_before.column_types = v_after.column_types
         and v_before.column_numbers = v_after.column_numbers
+        and v_before.recorded_columns = _options.captured_columns
     then
         return;
     end if;
@@ -1962,11 +2106,11 @@ begin
 
     insert into chronicle.tracking_periods (
         table_id, from_seq, is_continuation, key_columns, column_names, column_types,
-        column_numbers, column_ids
+        column_numbers, column_ids, recorded_columns
     ) values (
         _options.table_id, nextval('chronicle.events_seq'), v_after.is_continuation,
         _options.key_columns, v_after.column_names, v_after.column_types, v_after.column_numbers,
-        v_after.column_ids
+        v_after.column_ids, _options.captured_columns
     );
 end
 $$;
@@ -2008,15 +2152,19 @@ begin
     select * into v_before
     from chronicle.table_registry as r
     where r.table_id = v_table_id and r.tracked_until is null;
-    if v_table_id is null then
+    -- Where only the schema was restored, its functions still carry the number.
+    if not exists (select from chronicle.table_registry as r where r.table_id = v_table_id) then
+        v_table_id := coalesce(v_table_id, nextval('chronicle.table_registry_table_id_seq'));
         insert into chronicle.table_registry (
-            schema_name, table_name, resource_type, excluded_columns, masked_columns,
+            table_id, schema_name, table_name, resource_type, excluded_columns, masked_columns,
             captured_columns, key_columns, capture, truncate, requires_actor, shape
-        ) values (
-            v_options.schema_name, v_options.table_name, v_options.resource_type, '{}', '{}', '{}',
-            '{}', 'changes', 'rows', false, '{}'
-        )
-        returning table_id into v_table_id;
+        ) overriding system value values (
+            v_table_id, v_options.schema_name, v_options.table_name, v_options.resource_type, '{}',
+            '{}', '{}', '{}', 'changes', 'rows', false, '{}'
+        );
+        perform setval('chronicle.table_registry_table_id_seq', greatest(
+            v_table_id, (select s.last_value from chronicle.table_registry_table_id_seq as s)
+        ));
     end if;
 
     update chronicle.table_registry as r
@@ -2882,6 +3030,12 @@ select
     end as not_covered
 from chronicle.table_registry as r
 inner join chronicle.table_names as n on n.table_id = r.table_id
+-- Asked once a table.
+left join lateral (
+    select chronicle.table_shape(n.relation) as shape
+    order by 1
+    limit 1
+) as p on true
 left join lateral (
     select
         string_agg(s.description, ', ' order by s.place) filter (where s.is_new) as added,
@@ -2891,7 +3045,7 @@ left join lateral (
             a.description,
             a.place,
             true as is_new
-        from unnest(chronicle.table_shape(n.relation)) with ordinality as a (description, place)
+        from unnest(p.shape) with ordinality as a (description, place)
         where a.description <> all(r.shape)
         union all
         select
@@ -2899,7 +3053,7 @@ left join lateral (
             b.place,
             false as is_new
         from unnest(r.shape) with ordinality as b (description, place)
-        where b.description <> all(chronicle.table_shape(n.relation))
+        where b.description <> all(p.shape)
     ) as s
 ) as d on true
 left join lateral (

@@ -97,6 +97,7 @@ grant create on schema chronicle to chronicle_writer, chronicle_table_reader;
 \ir capture/planned_columns.sql
 \ir capture/fitted_id.sql
 \ir capture/drifted_image.sql
+\ir capture/masked_image.sql
 \ir capture/drifted_key.sql
 \ir capture/capture_columns.sql
 \ir capture/capture_settings.sql
@@ -106,6 +107,8 @@ grant create on schema chronicle to chronicle_writer, chronicle_table_reader;
 \ir capture/update_statements.sql
 \ir capture/rendering_block.sql
 \ir capture/refuse_without_actor.sql
+\ir capture/tracking_options.sql
+\ir capture/options_digest.sql
 \ir capture/capture_function_body.sql
 \ir capture/unguarded_partitions.sql
 \ir capture/runs_foreign_code.sql
@@ -119,7 +122,6 @@ grant create on schema chronicle to chronicle_writer, chronicle_table_reader;
 \ir capture/has_capture_triggers.sql
 \ir capture/uncovered_partitions.sql
 \ir capture/is_captured_whole.sql
-\ir capture/tracking_options.sql
 \ir capture/check_trackable.sql
 \ir capture/check_owns_table.sql
 \ir capture/check_owner_consents.sql
@@ -145,7 +147,7 @@ revoke create on schema chronicle from chronicle_writer, chronicle_table_reader;
 -- migration: 0007_history
 -- Reading the log back.
 set local role chronicle_owner;
-grant create on schema chronicle to chronicle_reader, chronicle_sealer;
+grant create on schema chronicle to chronicle_reader, chronicle_sealer, chronicle_writer;
 \ir history/row_changes.sql
 \ir history/row_events.sql
 \ir history/merge_images.sql
@@ -165,6 +167,7 @@ grant create on schema chronicle to chronicle_reader, chronicle_sealer;
 \ir history/table_with_history.sql
 \ir history/canonical_key.sql
 \ir history/live_row_query.sql
+\ir history/record_condition.sql
 \ir history/live_image.sql
 \ir history/record_events.sql
 \ir history/record_lines.sql
@@ -179,4 +182,26 @@ grant create on schema chronicle to chronicle_reader, chronicle_sealer;
 \ir history/net_changes.sql
 \ir history/as_of_query.sql
 \ir history/rows_as_of.sql
-revoke create on schema chronicle from chronicle_reader, chronicle_sealer;
+\ir history/count_transaction_events.sql
+\ir history/refuse_conflict.sql
+\ir history/undo_step.sql
+\ir history/undo_steps.sql
+\ir history/undo_statement.sql
+\ir history/check_cascades.sql
+\ir history/planned_undo.sql
+\ir history/plan_event_undo.sql
+\ir history/plan_transaction_undo.sql
+\ir history/record_revert.sql
+\ir history/set_parent_event.sql
+\ir history/carry_out_undo.sql
+\ir history/revert_event.sql
+\ir history/epoch_of.sql
+\ir history/transaction_events.sql
+\ir history/revert_transaction.sql
+\ir history/snapshots.sql
+\ir history/record_snapshot_rows.sql
+\ir history/key_order.sql
+\ir history/snapshot_query.sql
+\ir history/check_can_be_read_whole.sql
+\ir history/snapshot_table.sql
+revoke create on schema chronicle from chronicle_reader, chronicle_sealer, chronicle_writer;

@@ -28,7 +28,8 @@ OWNER = "set local role chronicle_owner;"
 
 # An object of the first kind is dropped by name; one of the second goes with what it belongs to.
 DROPPED = (
-    *("schema", "type", "domain", "table", "view", "sequence", "function", "procedure"),
+    *("schema", "type", "domain", "table", "view", "sequence"),
+    *("function", "procedure", "aggregate"),
     *("policy", "trigger"),
 )
 IMPLICIT = ("column", "constraint", "index", "role")

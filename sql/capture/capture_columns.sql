@@ -154,4 +154,4 @@ domains and arrays. _masked_columns: those of which no value is rendered.';
 
 revoke execute on function chronicle.capture_columns(regclass, name[]) from public;
 grant execute on function chronicle.capture_columns(regclass, name[])
-to chronicle_writer, chronicle_table_reader, chronicle_reader;
+to chronicle_writer, chronicle_table_reader, chronicle_reader, chronicle_admin;

@@ -19,6 +19,7 @@ declare
 begin
     return format(
         $body$
+-- %8$s
 declare
     v_before jsonb;
     v_after jsonb;
@@ -126,7 +127,8 @@ $body$,
                 '        perform chronicle.refuse_without_actor(tg_relid);\n'
                 '    end if;\n'
             else ''
-        end -- 7
+        end, -- 7
+        chronicle.options_digest(_options)
     );
 end
 $$;

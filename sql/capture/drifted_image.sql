@@ -1,6 +1,6 @@
 -- The text form of a row is taken apart, since it is what the server makes of any row without
 -- running a cast of its types. Every value is a string then; in a column of JSON that is what a
--- string stands for anyway.
+-- string stands for anyway. A value of 64 MB and more is left out, so that the others are kept.
 create or replace function chronicle.drifted_image(_columns jsonb, _row text)
 returns jsonb
 language sql
@@ -10,14 +10,7 @@ as $$
     select case when _row is not null and _row <> '' then
         coalesce(
             (
-                select jsonb_object_agg(
-                    f.name,
-                    case
-                        when f.value is not null and (_columns -> 'masked') @> to_jsonb(f.name)
-                            then '[masked]'
-                        else f.value
-                    end
-                )
+                select jsonb_object_agg(f.name, f.value)
                 from (
                     select
                         _columns -> 'names' ->> (m.place::integer - 1) as name,
@@ -32,7 +25,9 @@ as $$
                         'g'
                     ) with ordinality as m (field, place)
                 ) as f
-                where f.name is not null and not (_columns -> 'excluded') @> to_jsonb(f.name)
+                where f.name is not null
+                    and not (_columns -> 'excluded') @> to_jsonb(f.name)
+                    and (f.value is null or octet_length(f.value) < 67108864)
             ),
             '{}'
         )
@@ -40,7 +35,7 @@ as $$
 $$;
 
 comment on function chronicle.drifted_image(jsonb, text) is
-'Private. The image of a row of a table that has changed since it was tracked; every value is a
+'Private. The image of a row that capture could not render, with nothing masked; every value is a
 string. _columns: as chronicle.present_columns gives them. _row: the row''s text form.';
 
 revoke execute on function chronicle.drifted_image(jsonb, text) from public;

@@ -7,6 +7,16 @@ as $$
     select chronicle.has_capture_triggers(_table)
         and not exists (select from chronicle.uncovered_partitions(_table))
         and chronicle.is_known_by_oid(chronicle.tracked_table_id(_table), _table)
+        -- The functions do what the registry says.
+        and exists (
+            select
+            from chronicle.table_registry as r
+            inner join pg_catalog.pg_proc as p
+                on p.pronamespace = 'chronicle_capture'::regnamespace
+                and p.proname = format('capture_%s_insert', r.table_id)
+            where r.table_id = chronicle.tracked_table_id(_table)
+                and position(chronicle.options_digest(r) in p.prosrc) > 0
+        )
 $$;
 
 comment on function chronicle.is_captured_whole(regclass) is

@@ -36,4 +36,4 @@ column, or a JSON object of several, each as text. _row: old or new.';
 
 revoke execute on function chronicle.key_expression(text, regclass, name[]) from public;
 grant execute on function chronicle.key_expression(text, regclass, name[])
-to chronicle_writer, chronicle_table_reader, chronicle_reader;
+to chronicle_writer, chronicle_table_reader, chronicle_reader, chronicle_admin;

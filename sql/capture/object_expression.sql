@@ -24,4 +24,4 @@ values.';
 
 revoke execute on function chronicle.object_expression(name[], text[]) from public;
 grant execute on function chronicle.object_expression(name[], text[])
-to chronicle_writer, chronicle_table_reader, chronicle_reader;
+to chronicle_writer, chronicle_table_reader, chronicle_reader, chronicle_admin;

@@ -24,15 +24,19 @@ begin
     select * into v_before
     from chronicle.table_registry as r
     where r.table_id = v_table_id and r.tracked_until is null;
-    if v_table_id is null then
+    -- Where only the schema was restored, its functions still carry the number.
+    if not exists (select from chronicle.table_registry as r where r.table_id = v_table_id) then
+        v_table_id := coalesce(v_table_id, nextval('chronicle.table_registry_table_id_seq'));
         insert into chronicle.table_registry (
-            schema_name, table_name, resource_type, excluded_columns, masked_columns,
+            table_id, schema_name, table_name, resource_type, excluded_columns, masked_columns,
             captured_columns, key_columns, capture, truncate, requires_actor, shape
-        ) values (
-            v_options.schema_name, v_options.table_name, v_options.resource_type, '{}', '{}', '{}',
-            '{}', 'changes', 'rows', false, '{}'
-        )
-        returning table_id into v_table_id;
+        ) overriding system value values (
+            v_table_id, v_options.schema_name, v_options.table_name, v_options.resource_type, '{}',
+            '{}', '{}', '{}', 'changes', 'rows', false, '{}'
+        );
+        perform setval('chronicle.table_registry_table_id_seq', greatest(
+            v_table_id, (select s.last_value from chronicle.table_registry_table_id_seq as s)
+        ));
     end if;
 
     update chronicle.table_registry as r

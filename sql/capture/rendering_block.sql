@@ -13,20 +13,21 @@ declare
     v_names name[];
     v_old_values text[];
     v_new_values text[];
-    v_changed text;
+    v_is_short boolean;
     v_rendering text;
     v_misfit text;
 begin
     select
         array_agg(c.column_name order by c.place),
         array_agg(c.old_value order by c.place),
-        array_agg(c.new_value order by c.place),
-        string_agg(
-            format('case when %s then %L end', c.comparison, c.column_name), ', ' order by c.place
-        )
-    into v_names, v_old_values, v_new_values, v_changed
+        array_agg(c.new_value order by c.place)
+    into v_names, v_old_values, v_new_values
     from chronicle.capture_columns(_table, _options.masked_columns) as c
     where c.column_name = any(_options.captured_columns);
+
+    select bool_and(c.is_short) and count(*) = 1 into v_is_short
+    from chronicle.capture_columns(_table, '{}') as c
+    where c.column_name = any(_options.key_columns);
 
     v_rendering := case _operation
         when 'INSERT'
@@ -59,7 +60,12 @@ begin
                 else format(
                     E'        v_previous_id := %s;\n',
                     chronicle.key_expression('old', _table, _options.key_columns)
-                )
+                ) || case
+                    when v_is_short then ''
+                    else E'        if octet_length(v_previous_id) > 1000 then\n'
+                        '            v_previous_id := chronicle.fitted_id(v_previous_id);\n'
+                        '        end if;\n'
+                end
             end
     end;
 
@@ -92,6 +98,7 @@ begin
     from pg_catalog.pg_class as c
     where c.oid = _table;
 
+    -- What can not be rendered column by column is taken from the text of the row.
     return format(
         $block$
     begin
@@ -99,26 +106,29 @@ begin
             raise exception 'its columns or types are others' using errcode = 'datatype_mismatch';
         end if;
 %3$s    exception
-        when undefined_column or undefined_function or undefined_object or datatype_mismatch then
-            v_error := sqlstate || ': the table has changed since it was tracked: ' || sqlerrm;
+        when undefined_column or undefined_function or undefined_object or datatype_mismatch
+            or data_exception or program_limit_exceeded or out_of_memory or internal_error
+        then
+            v_error := sqlstate || case
+                when sqlstate like '42%%' then ': the table has changed since it was tracked: '
+                else ': '
+            end || sqlerrm;
             begin
                 v_columns := coalesce(
                     chronicle.planned_columns(%4$s, %5$L), chronicle.present_columns(%4$s, tg_relid)
                 );
 %6$s                v_resource_id := chronicle.drifted_key(v_columns, %7$s);
-                v_organization_id := nullif(%7$s ->> (v_columns ->> 'organization'), '');
-            exception
+                v_organization_id := chronicle.fitted_id(
+                    nullif(%7$s ->> (v_columns ->> 'organization'), '')
+                );
+%8$s            exception
                 when data_exception or program_limit_exceeded or out_of_memory or internal_error
                 then
                     v_before := null;
                     v_after := null;
             end;
-        when data_exception or program_limit_exceeded or out_of_memory or internal_error then
-            v_error := sqlstate || ': ' || sqlerrm;
-            v_before := null;
-            v_after := null;
-%9$s    end;
-%8$s$block$,
+    end;
+%9$s$block$,
         v_misfit, -- 1
         chronicle.key_statements(v_row, _table, _options),
         v_rendering, -- 3
@@ -145,6 +155,14 @@ begin
             end
         ),
         case _operation when 'DELETE' then 'v_before' else 'v_after' end, -- 7
+        concat(
+            case when _operation <> 'INSERT' then
+                E'                v_before := chronicle.masked_image(v_columns, v_before);\n'
+            end,
+            case when _operation <> 'DELETE' then
+                E'                v_after := chronicle.masked_image(v_columns, v_after);\n'
+            end
+        ),
         case
             when _operation <> 'UPDATE' or cardinality(_options.key_columns) = 0 then ''
             else format(
@@ -157,12 +175,6 @@ begin
 $related$,
                 _options.resource_type
             )
-        end,
-        case
-            when _operation = 'UPDATE' then format(
-                E'            v_changed := array_remove(array[%s]::text[], null);\n', v_changed
-            )
-            else ''
         end -- 9
     );
 end

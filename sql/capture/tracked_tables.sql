@@ -53,7 +53,11 @@ select
 from chronicle.table_registry as r
 inner join chronicle.table_names as n on n.table_id = r.table_id
 -- Asked once a table.
-left join lateral (select chronicle.table_shape(n.relation) as shape offset 0) as p on true
+left join lateral (
+    select chronicle.table_shape(n.relation) as shape
+    order by 1
+    limit 1
+) as p on true
 left join lateral (
     select
         string_agg(s.description, ', ' order by s.place) filter (where s.is_new) as added,

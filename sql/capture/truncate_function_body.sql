@@ -48,6 +48,9 @@ begin
     where c.oid = tg_relid;
     if '%2$s' = 'rows' then
         v_obstacle := case
+            -- What is read is of the transaction's beginning; what is emptied is of now.
+            when current_setting('transaction_isolation') in ('repeatable read', 'serializable')
+                then 'under this isolation level the transaction does not see every row'
             when not has_table_privilege(tg_relid, 'SELECT')
                 then 'chronicle_table_reader may not read the table'
             when row_security_active(tg_relid)
@@ -57,9 +60,11 @@ begin
                     'user, and chronicle_table_reader runs none'
         end;
         if v_obstacle is null then
-            select s.value::bigint into strict v_limit
+            select s.value::bigint into v_limit
             from chronicle.settings as s
             where s.name = 'truncate_row_limit';
+            -- Where only the schema was restored.
+            v_limit := coalesce(v_limit, 100000);
         end if;
         v_query := case
             when v_relation.relkind <> 'p' then format('from only %%s', v_relation.name)

@@ -73,4 +73,4 @@ _options: the table''s row of the registry.';
 revoke execute on function chronicle.update_statements(regclass, chronicle.table_registry)
 from public;
 grant execute on function chronicle.update_statements(regclass, chronicle.table_registry)
-to chronicle_writer;
+to chronicle_writer, chronicle_table_reader;

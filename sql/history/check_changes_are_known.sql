@@ -23,7 +23,7 @@ begin
         'Event %s of %s %s.',
         e.event_id,
         e.occurred_at,
-        case when e.record_id is null then 'names no record' else 'has no values' end
+        case when e.record_id is null then 'names no record' else 'lacks values' end
     )
     into v_problem
     from chronicle.row_events as e
@@ -32,7 +32,9 @@ begin
         and e.origin = 'captured'
         and (
             e.record_id is null and e.action <> 'TRUNCATE'
-            or e.record_id is not null and e.action <> 'INSERT' and e.details_before is null
+            or e.record_id is not null
+            and e.action <> 'INSERT'
+            and (e.details_before is null or e.payload_error is not null and not e.is_drifted)
         )
     limit 1;
     if found then

@@ -1,5 +1,4 @@
--- Runs as its caller, who needs SELECT on the table. The columns of the key are compared in their
--- types, so that an index serves; their text is compared as well, since '01' is no name of 1.
+-- Runs as its caller, who needs SELECT on the table.
 create or replace function chronicle.live_image(
     _table regclass, _table_id integer, _record_id text
 )
@@ -16,32 +15,14 @@ set extra_float_digits = 1
 set quote_all_identifiers = off
 as $$
 declare
-    v_key constant name[] := (select o.key_columns from chronicle.present_options(_table_id) as o);
-    v_values constant jsonb := case
-        when _record_id ~ '^sha256:' then null
-        when cardinality(v_key) = 1 then jsonb_build_object(v_key[1], _record_id)
-        else _record_id::jsonb
-    end;
-    v_condition text;
     v_images jsonb[];
 begin
-    select string_agg(
-        case
-            when v_values ->> k.name is null then format('old.%I is null', k.name)
-            else format('old.%I = %L', k.name, v_values ->> k.name)
-        end,
-        ' and '
-    )
-    into v_condition
-    from unnest(v_key) as k (name);
-
     execute format(
-        'select array_agg(r.image) from (%s%s) as r where r.record_id = $1',
+        'select array_agg(r.image) from (%s where %s) as r',
         chronicle.live_row_query(_table, _table_id),
-        case when v_values is not null then ' where ' || v_condition end
+        chronicle.record_condition(_table, _table_id, _record_id)
     )
-    into v_images
-    using _record_id;
+    into v_images;
     if cardinality(v_images) > 1 then
         raise exception '% rows of % have the key %', cardinality(v_images), _table, _record_id
             using errcode = 'cardinality_violation',

@@ -32,7 +32,7 @@ begin
         v_spans[i] := chronicle.period_of_event(_periods, v_event.seq, v_event.is_drifted);
         v_given_before[i] := v_event.details_before;
         v_given_after[i] := v_event.details_after;
-        if v_event.is_drifted then
+        if v_event.payload_error is not null then
             v_given_before[i] := chronicle.typed_image(v_given_before[i], v_spans[i]);
             v_given_after[i] := chronicle.typed_image(v_given_after[i], v_spans[i]);
         end if;
@@ -127,7 +127,8 @@ comment on function chronicle.rebuilt_line(
     chronicle.row_events[], chronicle.tracking_periods[], jsonb
 ) is
 'Private. Events of one row, in their order, with the whole row before and after each.
-_periods: as chronicle.column_periods gives them. _live: the row as it stands, under the names of the last period; null when it is not known.';
+_periods: as chronicle.column_periods gives them. _live: the row as it stands, under the names of
+the last period; null when it is not known.';
 
 revoke execute on function chronicle.rebuilt_line(
     chronicle.row_events[], chronicle.tracking_periods[], jsonb

@@ -9,7 +9,7 @@ create type chronicle.record_change as (
     record_id text,
     old_values jsonb,
     new_values jsonb,
-    changed_columns text[],
+    changed_columns text[], -- noqa: LT01
     is_complete boolean,
     organization_id text,
     actor_type chronicle.actor_type,
@@ -23,7 +23,7 @@ create type chronicle.record_change as (
 );
 
 comment on type chronicle.record_change is
-'A change of a record with the whole row before and after it, as chronicle.record_history gives it.';
+'A change of a record with the whole row before and after it; see chronicle.record_history.';
 comment on column chronicle.record_change.action is
 'INSERT, UPDATE, DELETE, TRUNCATE or SNAPSHOT.';
 comment on column chronicle.record_change.record_id is

@@ -1,6 +1,6 @@
--- A key may have belonged to several rows, one after the other, and a row may have had several keys.
--- A line is the life of one row: it begins with an insert, or when tracking did, follows the row
--- through changes of its key, and ends with a delete.
+-- A key may have belonged to several rows, one after the other, and a row may have had several
+-- keys. A line is the life of one row: it begins with an insert, or when tracking did, follows the
+-- row through changes of its key, and ends with a delete.
 create or replace function chronicle.record_lines(_table_id integer, _record_id text)
 returns table (line integer, event chronicle.row_events)
 language plpgsql

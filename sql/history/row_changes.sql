@@ -76,7 +76,7 @@ comment on column chronicle.row_changes.ip_address is
 comment on column chronicle.row_changes.reason is
 'Why, as the actor said.';
 comment on column chronicle.row_changes.payload_error is
-'Why the values are missing although the change was recorded.';
+'Why values are missing or told as text although the change was recorded.';
 
 revoke all on chronicle.row_changes from public;
 alter view chronicle.row_changes owner to chronicle_reader;

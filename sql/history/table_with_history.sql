@@ -21,7 +21,9 @@ begin
                 );
     end if;
     if exists (
-        select from chronicle.table_registry as r where r.table_id = v_table_id and r.key_columns = '{}'
+        select
+        from chronicle.table_registry as r
+        where r.table_id = v_table_id and r.key_columns = '{}'
     ) then
         raise exception '% has no key', _table
             using errcode = 'object_not_in_prerequisite_state',

@@ -36,7 +36,7 @@ from (
         'The order of sealing and export; all events of a transaction'
     ),
     (
-        'lean', 'previous_key_idx',
+        'lean', 'table_id_expr_idx',
         'btree (table_id, (related_resources -> 0 ->> ''resource_id'')) '
         'where table_id is not null and related_resources is not null',
         'The captured update that gave a record another key, by the key before'

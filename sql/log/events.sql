@@ -76,7 +76,7 @@ create index events_occurred_at_idx
 on chronicle.events (occurred_at) where organization_id is null;
 create index events_transaction_id_seq_idx
 on chronicle.events (transaction_id, seq);
-create index events_previous_key_idx
+create index events_table_id_expr_idx
 on chronicle.events (table_id, (related_resources -> 0 ->> 'resource_id'))
 where table_id is not null and related_resources is not null;
 
@@ -148,7 +148,8 @@ update.';
 comment on column chronicle.events.changed_columns is
 'Names of what differs between the two states, when both are given.';
 comment on column chronicle.events.payload_error is
-'Why the states are missing although the change was recorded: SQLSTATE and message.';
+'Why the states, or values in them, are missing or told as text although the change was recorded:
+SQLSTATE and message.';
 comment on column chronicle.events.payload_salt is
 'Random; goes into the digest of the payload, so that an erased payload can not be guessed from
 it.';

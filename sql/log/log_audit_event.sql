@@ -128,10 +128,11 @@ begin
         or jsonb_typeof(_details_before) <> 'object' or jsonb_typeof(_details_after) <> 'object'
         or jsonb_typeof(_ai_metadata) <> 'object' or jsonb_typeof(_client_info) <> 'object'
         or v_size > chronicle.payload_limit_bytes()
+        or starts_with(_resource_type, 'chronicle.') or starts_with(v_action, 'chronicle.')
     then
         perform chronicle.refuse_event(
             _actor_type, _action_type, _occurred_at, _duration_ms,
-            array[_resource_type, v_resource_id, v_actor_id, v_organization_id],
+            array[_resource_type, v_resource_id, v_actor_id, v_organization_id, v_action],
             jsonb_build_object(
                 '_action_meta', jsonb_typeof(_action_meta),
                 '_related_resources', jsonb_typeof(_related_resources),

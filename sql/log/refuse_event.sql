@@ -38,7 +38,7 @@ begin
     from unnest(
         _names, array['_resource_type', '_resource_id', '_actor_id', '_organization_id']
     ) as n (name, field)
-    where octet_length(n.name) > 1000
+    where octet_length(n.name) > 1000 and n.field is not null
     limit 1;
     if found then
         raise exception '% has % bytes, more than 1000', v_field, v_length
@@ -46,6 +46,13 @@ begin
                 detail = 'It is indexed, and an index holds no longer entries.',
                 hint = 'Use a shorter name or its digest here, '
                     'and put the long one into _action_meta.';
+    elsif starts_with(_names[1], 'chronicle.') or starts_with(_names[5], 'chronicle.') then
+        raise exception 'the name % is reserved', case
+            when starts_with(_names[1], 'chronicle.') then _names[1] else _names[5]
+        end
+            using errcode = 'reserved_name',
+                detail = 'Events about "chronicle." tell what was done to pgchronicle itself.',
+                hint = 'Give the resource type or action another name.';
     elsif _duration_ms < 0 then
         raise exception '_duration_ms is %, less than 0', _duration_ms
             using errcode = 'invalid_parameter_value',
@@ -99,8 +106,9 @@ comment on function chronicle.refuse_event(
     integer
 ) is
 'Private. Raises what is wrong with an event that chronicle.log_audit_event was given.
-_names: resource type, resource, actor and organization.
-Errors: 22004 for a missing field, 22023 for a wrong one, 54000 for too large an event.';
+_names: resource type, resource, actor, organization and action.
+Errors: 42939 for a reserved name; 22004 for a missing field, 22023 for a wrong one, 54000 for too
+large an event.';
 
 revoke execute on function chronicle.refuse_event(
     chronicle.actor_type, chronicle.action_type, timestamptz, integer, text[], jsonb, bigint,

@@ -24,7 +24,8 @@ begin
         select distinct
             x.is_start,
             regexp_replace(
-                regexp_replace(x.name, E'[][*+?^$(){}|.\\\\]', E'\\\\\\&', 'g'), '[_-]+', '[_-]*', 'g'
+                regexp_replace(x.name, E'[][*+?^$(){}|.\\\\]', E'\\\\\\&', 'g'),
+                '[_-]+', '[_-]*', 'g'
             ) as pattern
         from chronicle.settings as s
         cross join lateral jsonb_array_elements_text(s.value) as e (element)

@@ -1,0 +1,102 @@
+-- Runs as the writer. What the rows hold is the word of the table's owner, who alone can let this
+-- be called, and whose rows they are.
+create or replace function chronicle.record_snapshot_rows(
+    _table regclass,
+    _keys text[],
+    _organizations text[],
+    _images jsonb[],
+    _last_key text[],
+    _is_complete boolean
+)
+returns bigint
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set row_security = on
+as $$
+declare
+    v_table_id constant integer := chronicle.tracked_table_id(_table);
+    v_options constant chronicle.table_registry := chronicle.consented_options(_table, v_table_id);
+    v_context constant chronicle.event_context := chronicle.resolve_context();
+    v_snapshot chronicle.snapshots;
+begin
+    select s.* into v_snapshot
+    from chronicle.snapshots as s
+    where s.table_id = v_table_id and s.ended_at is null
+    for update;
+    if not found then
+        insert into chronicle.snapshots (table_id) values (v_table_id) returning * into v_snapshot;
+        perform chronicle.log_management_event(
+            'create', 'chronicle.snapshot.begin', 'chronicle.snapshot',
+            v_snapshot.snapshot_id::text, null,
+            jsonb_build_object(
+                'table', format('%I.%I', v_options.schema_name, v_options.table_name)
+            )
+        );
+    end if;
+
+    insert into chronicle.events (
+        organization_id, actor_type, actor_id, actor_role, impersonator_id, is_ai_action,
+        context_state, origin, action_type, action, action_meta, reason, resource_type, resource_id,
+        table_id, details_after, session_id, request_id, trace_id, operation_id, ip_address,
+        user_agent, client_info, ai_operation_id
+    )
+    select
+        coalesce(r.organization, v_context.organization_id),
+        coalesce(
+            v_context.actor_type,
+            case when v_context.actor_id is null then 'system' else 'user' end::chronicle.actor_type
+        ),
+        case
+            when v_context.actor_type is null then coalesce(v_context.actor_id, session_user)
+            else v_context.actor_id
+        end,
+        v_context.actor_role, v_context.impersonator_id,
+        coalesce(v_context.actor_type = 'ai', false) or v_context.ai_operation_id is not null,
+        v_context.context_state, 'snapshot', 'other', v_options.resource_type || '.snapshot',
+        jsonb_build_object('snapshot_id', v_snapshot.snapshot_id), v_context.reason,
+        v_options.resource_type, r.key, v_table_id, r.image, v_context.session_id,
+        v_context.request_id, v_context.trace_id, v_context.operation_id, v_context.ip_address,
+        v_context.user_agent, v_context.client_info, v_context.ai_operation_id
+    from unnest(_keys, _organizations, _images)
+        with ordinality as r (key, organization, image, place)
+    order by r.place;
+
+    update chronicle.snapshots as s
+    set
+        rows_recorded = s.rows_recorded + cardinality(_images),
+        last_key = coalesce(_last_key, s.last_key),
+        ended_at = case when _is_complete then clock_timestamp() end
+    where s.snapshot_id = v_snapshot.snapshot_id
+    returning s.* into v_snapshot;
+    if _is_complete then
+        perform chronicle.log_management_event(
+            'update', 'chronicle.snapshot.end', 'chronicle.snapshot',
+            v_snapshot.snapshot_id::text, null,
+            jsonb_build_object(
+                'table', format('%I.%I', v_options.schema_name, v_options.table_name),
+                'rows', v_snapshot.rows_recorded
+            )
+        );
+    end if;
+    return v_snapshot.rows_recorded;
+end
+$$;
+
+comment on function chronicle.record_snapshot_rows(
+    regclass, text[], text[], jsonb[], text[], boolean
+) is
+'Private. Records rows of a table as they are, and how far the snapshot has come. Returns how many
+rows it has recorded by now.
+Errors: as chronicle.consented_options.';
+
+revoke execute on function chronicle.record_snapshot_rows(
+    regclass, text[], text[], jsonb[], text[], boolean
+) from public;
+grant execute on function chronicle.record_snapshot_rows(
+    regclass, text[], text[], jsonb[], text[], boolean
+) to chronicle_admin;
+alter function chronicle.record_snapshot_rows(
+    regclass, text[], text[], jsonb[], text[], boolean
+) owner to chronicle_writer;
