@@ -194,3 +194,15 @@ def test_record_that_nothing_is_known_of_is_told_how_keys_look(
     assert '{"line_no": "2", "order_id": "A \\"7\\""}' in detail
     assert hint.startswith("hint: The key of public.lines has 2 columns: say order_id=... line_no=")
     assert " It is tracked since 20" in hint
+
+
+def test_record_that_has_not_changed_since_is_told_apart(dsn: str, auditor: Connection) -> None:
+    run(auditor, "create table t (id integer primary key); insert into t values (7)")
+    Chronicle(auditor).enable_tracking("t")
+    result = ask("history", "t", 7, "--dsn", dsn)
+    assert (result.exit_code, result.stdout) == (1, "")
+    message, detail, hint = result.stderr.splitlines()
+    assert message == "error: record 7 of public.t has not changed since it is tracked"
+    assert detail.startswith("detail: It is tracked since 20")
+    assert hint.startswith("hint: It stands in the table as it was then. ")
+    assert done("as-of", "t", 7, "--at", "0s", "--dsn", dsn) == "id\t7\n"

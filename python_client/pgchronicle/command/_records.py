@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
 import click
@@ -15,6 +16,7 @@ from pgchronicle.errors import ChronicleError, NotAllowedError, NotFoundError, N
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
+_END_OF_TIME = datetime(9999, 1, 1, tzinfo=UTC)
 _EXAMPLES_WITHIN_MS = 2000
 
 
@@ -200,13 +202,29 @@ def _how(table: TrackedTable) -> str:
 
 
 def no_such_record(connection: Connection, table: TrackedTable, record_id: str) -> ChronicleError:
-    """The error that says that nothing is known of a record, and how keys look."""
+    """The error that says that nothing is known of a record, and why not, or how keys look."""
+    since = f"{table.tracked_since:%Y-%m-%d %H:%M %Z}"
+    if _is_there(connection, table, record_id):
+        return NotFoundError(
+            f"record {clean(record_id)} of {_name(table)} has not changed since it is tracked",
+            detail=f"It is tracked since {since}.",
+            hint='It stands in the table as it was then. "pgchronicle snapshot" records such rows.',
+        )
     examples = _last_changed(connection, table)
     return NotFoundError(
         f"there is nothing about a record {clean(record_id)} of {_name(table)}",
         detail=f"Changed last: {', '.join(examples)}." if examples else None,
-        hint=f"{_how(table)} It is tracked since {table.tracked_since:%Y-%m-%d %H:%M %Z}.",
+        hint=f"{_how(table)} It is tracked since {since}.",
     )
+
+
+def _is_there(connection: Connection, table: TrackedTable, record_id: str) -> bool:
+    """Whether the table has the record, as far as the caller may know."""
+    log = Chronicle(connection)
+    try:
+        return log.record_as_of(identifier(table), record_id, _END_OF_TIME) is not None
+    except (ChronicleError, psycopg.Error):
+        return False
 
 
 def _last_changed(connection: Connection, table: TrackedTable) -> Iterable[str]:
