@@ -753,7 +753,8 @@ comment on function chronicle.similar_names(text, text[]) is
 none.';
 
 revoke execute on function chronicle.similar_names(text, text[]) from public;
-grant execute on function chronicle.similar_names(text, text[]) to chronicle_writer, chronicle_app;
+grant execute on function chronicle.similar_names(text, text[])
+to chronicle_writer, chronicle_app, chronicle_admin;
 
 create or replace function chronicle.check_registered(
     _resource_type text, _action text, _enforce_resource_types boolean, _enforce_actions boolean

@@ -10,6 +10,13 @@ begin
 end
 $guard$;
 
+drop function chronicle.import_events(text, text, integer);
+drop function chronicle.check_import(text, text, integer);
+drop function chronicle.record_imported_events(text, jsonb, text);
+drop function chronicle.imported_event_id(text, text);
+drop function chronicle.check_imported_event(chronicle.imported_event);
+drop type chronicle.imported_event;
+drop table chronicle.imports;
 drop function chronicle.snapshot_table(regclass, integer);
 drop function chronicle.check_can_be_read_whole(regclass, integer, integer);
 drop function chronicle.snapshot_query(

@@ -2890,4 +2890,407 @@ security hides rows from the caller; 42809 for a partition; 22023 for a batch si
 revoke execute on function chronicle.snapshot_table(regclass, integer) from public;
 grant execute on function chronicle.snapshot_table(regclass, integer) to chronicle_admin;
 
+create table chronicle.imports (
+    source text constraint imports_pkey primary key,
+    last_source_id text,
+    events_imported bigint not null default 0,
+    began_at timestamptz not null default clock_timestamp(),
+    last_at timestamptz not null default clock_timestamp()
+);
+
+comment on table chronicle.imports is
+'Where events were imported from by chronicle.import_events, and how far.';
+comment on column chronicle.imports.source is
+'The name that the caller gave it.';
+comment on column chronicle.imports.last_source_id is
+'source_id of the last event that was looked at.';
+comment on column chronicle.imports.events_imported is
+'How many events have come from it.';
+comment on column chronicle.imports.began_at is
+'When the first came.';
+comment on column chronicle.imports.last_at is
+'When the last came.';
+
+revoke all on chronicle.imports from public;
+grant select, insert, update on chronicle.imports to chronicle_writer;
+grant select on chronicle.imports to chronicle_reader, chronicle_admin;
+
+create type chronicle.imported_event as (
+    source_id text,
+    occurred_at timestamptz,
+    organization_id text,
+    actor_type chronicle.actor_type,
+    actor_id text,
+    actor_role text,
+    impersonator_id text,
+    is_ai_action boolean,
+    action_type chronicle.action_type,
+    action text,
+    action_description text,
+    action_meta jsonb,
+    reason text,
+    resource_type text,
+    resource_id text,
+    related_resources jsonb,
+    details_before jsonb,
+    details_after jsonb,
+    ai_metadata jsonb,
+    ai_operation_id uuid,
+    severity chronicle.severity_level,
+    status chronicle.event_status,
+    error_code text,
+    error_message text,
+    duration_ms integer,
+    session_id text,
+    request_id text,
+    trace_id text,
+    operation_id text,
+    parent_event_id uuid,
+    ip_address inet,
+    user_agent text,
+    client_info jsonb
+);
+
+comment on type chronicle.imported_event is
+'What the query of chronicle.import_events may give: source_id, and columns of chronicle.events.';
+
+create or replace function chronicle.check_imported_event(_event chronicle.imported_event)
+returns void
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_missing constant text := case
+        when coalesce(_event.source_id, '') = '' then 'source_id'
+        when _event.occurred_at is null then 'occurred_at'
+        when _event.actor_type is null then 'actor_type'
+        when _event.action_type is null then 'action_type'
+        when coalesce(_event.resource_type, '') = '' then 'resource_type'
+    end;
+    v_document record;
+begin
+    if v_missing is not null then
+        raise exception 'the row "%" has no %', _event.source_id, v_missing
+            using errcode = 'null_value_not_allowed',
+                detail = 'source_id, occurred_at, actor_type, action_type and resource_type '
+                    'are required.',
+                hint = format('Give it in the query: ... as %s.', v_missing);
+    end if;
+    for v_document in
+        select d.name, d.type
+        from (
+            values
+            ('action_meta', jsonb_typeof(_event.action_meta), 'object'),
+            ('details_before', jsonb_typeof(_event.details_before), 'object'),
+            ('details_after', jsonb_typeof(_event.details_after), 'object'),
+            ('ai_metadata', jsonb_typeof(_event.ai_metadata), 'object'),
+            ('client_info', jsonb_typeof(_event.client_info), 'object'),
+            ('related_resources', jsonb_typeof(_event.related_resources), 'array')
+        ) as d (name, type, wanted)
+        where d.type <> d.wanted
+    loop
+        raise exception 'in the row "%", % is of JSON type %',
+            _event.source_id, v_document.name, v_document.type
+            using errcode = 'invalid_parameter_value',
+                hint = 'Documents are JSON objects, related_resources is an array.';
+    end loop;
+    if starts_with(_event.resource_type, 'chronicle.') or starts_with(_event.action, 'chronicle.')
+    then
+        raise exception 'in the row "%", a name begins with "chronicle."', _event.source_id
+            using errcode = 'reserved_name',
+                hint = 'Give the resource type or action another name.';
+    end if;
+    if not isfinite(_event.occurred_at)
+        or _event.occurred_at < '0001-01-01 00:00:00+00'
+        or _event.occurred_at > clock_timestamp() + interval '5 minutes'
+        or _event.duration_ms < 0
+    then
+        raise exception 'in the row "%", occurred_at % or duration_ms % is out of range',
+            _event.source_id, _event.occurred_at, _event.duration_ms
+            using errcode = 'invalid_parameter_value',
+                hint = 'Times lie between the year 1 and now, durations are not negative.';
+    end if;
+    if greatest(
+        octet_length(_event.resource_type), octet_length(_event.resource_id),
+        octet_length(_event.actor_id), octet_length(_event.organization_id)
+    ) > 1000 then
+        raise exception 'in the row "%", an id or the resource type has more than 1000 bytes',
+            _event.source_id
+            using errcode = 'program_limit_exceeded',
+                hint = 'Use its digest, and put the long one into action_meta.';
+    end if;
+end
+$$;
+
+comment on function chronicle.check_imported_event(chronicle.imported_event) is
+'Private. Raises what keeps an event from being imported.
+Errors: 22004 for a missing field; 22023 for a wrong one; 42939 for a reserved name; 54000 for too
+long an id.';
+
+revoke execute on function chronicle.check_imported_event(chronicle.imported_event) from public;
+grant execute on function chronicle.check_imported_event(chronicle.imported_event)
+to chronicle_writer;
+
+create or replace function chronicle.imported_event_id(_source text, _source_id text)
+returns uuid
+language sql
+immutable
+set search_path = pg_catalog, pg_temp
+as $$
+    -- Version 8, variant 1: a UUID of one's own making.
+    select encode(
+        set_byte(
+            set_byte(d.digest, 6, (get_byte(d.digest, 6) & 15) | 128),
+            8, (get_byte(d.digest, 8) & 63) | 128
+        ),
+        'hex'
+    )::uuid
+    from (
+        select substr(
+            sha256(convert_to(jsonb_build_array(_source, _source_id)::text, 'UTF8')), 1, 16
+        ) as digest
+    ) as d
+$$;
+
+comment on function chronicle.imported_event_id(text, text) is
+'Private. The id that an imported event has, so that it is imported once: the first 16 bytes of the
+SHA-256 of the JSON array of both, as a UUID of version 8.';
+
+revoke execute on function chronicle.imported_event_id(text, text) from public;
+grant execute on function chronicle.imported_event_id(text, text) to chronicle_writer;
+
+-- Runs as the writer. What the events tell is the caller's word, an administrator's, and origin and
+-- db_user say so.
+create or replace function chronicle.record_imported_events(
+    _source text, _events jsonb, _last_source_id text
+)
+returns table (events_imported bigint, events_total bigint)
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set row_security = on
+as $$
+declare
+    v_event chronicle.imported_event;
+    v_event_id uuid;
+    v_masked_key constant text := chronicle.masked_key();
+    v_changed_columns text[];
+begin
+    events_imported := 0;
+    for v_event in
+        select (jsonb_populate_record(null::chronicle.imported_event, e.event)).*
+        from jsonb_array_elements(_events) with ordinality as e (event, place)
+        order by e.place
+    loop
+        perform chronicle.check_imported_event(v_event);
+        v_event_id := chronicle.imported_event_id(_source, v_event.source_id);
+        continue when chronicle.is_event_recorded(v_event_id);
+        v_changed_columns := chronicle.changed_keys(
+            v_event.details_before, v_event.details_after
+        );
+        if concat(
+            v_event.action_meta, v_event.related_resources, v_event.details_before,
+            v_event.details_after, v_event.ai_metadata, v_event.client_info
+        ) ~* ('"' || v_masked_key || '":')
+        then
+            v_event.action_meta := chronicle.mask_keys(v_event.action_meta, v_masked_key);
+            v_event.related_resources := chronicle.mask_keys(
+                v_event.related_resources, v_masked_key
+            );
+            v_event.details_before := chronicle.mask_keys(v_event.details_before, v_masked_key);
+            v_event.details_after := chronicle.mask_keys(v_event.details_after, v_masked_key);
+            v_event.ai_metadata := chronicle.mask_keys(v_event.ai_metadata, v_masked_key);
+            v_event.client_info := chronicle.mask_keys(v_event.client_info, v_masked_key);
+        end if;
+        insert into chronicle.events (
+            event_id, occurred_at, organization_id, actor_type, actor_id, actor_role,
+            impersonator_id, is_ai_action, context_state, origin, action_type, action,
+            action_description, action_meta, reason, resource_type, resource_id,
+            related_resources, details_before, details_after, changed_columns, ai_metadata,
+            ai_operation_id, severity, status, error_code, error_message, duration_ms, session_id,
+            request_id, trace_id, operation_id, parent_event_id, ip_address, user_agent,
+            client_info
+        ) values (
+            v_event_id, v_event.occurred_at, nullif(v_event.organization_id, ''),
+            v_event.actor_type, nullif(v_event.actor_id, ''), v_event.actor_role,
+            v_event.impersonator_id,
+            coalesce(
+                v_event.is_ai_action,
+                v_event.actor_type = 'ai' or v_event.ai_operation_id is not null
+            ),
+            'asserted', 'imported', v_event.action_type,
+            coalesce(
+                nullif(v_event.action, ''), v_event.resource_type || '.' || v_event.action_type
+            ),
+            v_event.action_description, v_event.action_meta, v_event.reason,
+            v_event.resource_type, nullif(v_event.resource_id, ''), v_event.related_resources,
+            v_event.details_before, v_event.details_after, v_changed_columns, v_event.ai_metadata,
+            v_event.ai_operation_id, coalesce(v_event.severity, 'info'),
+            coalesce(v_event.status, 'success'), v_event.error_code, v_event.error_message,
+            v_event.duration_ms, v_event.session_id, v_event.request_id, v_event.trace_id,
+            v_event.operation_id, v_event.parent_event_id, v_event.ip_address,
+            v_event.user_agent, v_event.client_info
+        );
+        events_imported := events_imported + 1;
+    end loop;
+
+    insert into chronicle.imports as i (source, last_source_id, events_imported)
+    values (
+        _source, _last_source_id, record_imported_events.events_imported
+    )
+    on conflict on constraint imports_pkey do update set
+        last_source_id = coalesce(excluded.last_source_id, i.last_source_id),
+        events_imported = i.events_imported + excluded.events_imported,
+        last_at = clock_timestamp()
+    returning i.events_imported into events_total;
+    perform chronicle.log_management_event(
+        'create', 'chronicle.import', 'chronicle.import', left(_source, 200), null,
+        jsonb_build_object(
+            'events', events_imported, 'total', events_total, 'last_source_id', _last_source_id
+        )
+    );
+    return next;
+end
+$$;
+
+comment on function chronicle.record_imported_events(text, jsonb, text) is
+'Private. Records events of elsewhere that are not recorded yet, and that it did.
+_events: objects with the fields of chronicle.imported_event.
+Errors: as chronicle.check_imported_event.';
+
+revoke execute on function chronicle.record_imported_events(text, jsonb, text) from public;
+grant execute on function chronicle.record_imported_events(text, jsonb, text)
+to chronicle_admin;
+alter function chronicle.record_imported_events(text, jsonb, text) owner to chronicle_writer;
+
+create or replace function chronicle.check_import(
+    _source text, _query text, _batch_size integer
+)
+returns void
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_known constant text[] := array(
+        select a.attname::text
+        from pg_catalog.pg_attribute as a
+        where a.attrelid = 'chronicle.imported_event'::regclass
+            and a.attnum > 0
+            and not a.attisdropped
+    );
+    v_columns text[];
+    v_unknown text;
+begin
+    if coalesce(_source, '') = '' or coalesce(_query, '') = '' then
+        raise exception 'an import needs a source and a query'
+            using errcode = 'null_value_not_allowed',
+                hint = 'For example: chronicle.import_events(''audit_logs'', '
+                    '''select id as source_id, ... from public.audit_logs'').';
+    end if;
+    if _batch_size < 1 then
+        raise exception 'a batch of % rows', _batch_size
+            using errcode = 'invalid_parameter_value',
+                hint = 'At least one; a thousand to ten thousand are common.';
+    end if;
+
+    execute format(
+        'select array(select k.key from jsonb_object_keys(to_jsonb(s)) as k (key)) '
+        'from (select 1) as one left join (select q.* from (%s) as q limit 1) as s on true', _query
+    )
+    into v_columns;
+    select c.name into v_unknown
+    from unnest(v_columns) as c (name)
+    where c.name <> all(v_known)
+    limit 1;
+    if found then
+        raise exception 'the query gives an unknown column "%"', v_unknown
+            using errcode = 'undefined_column',
+                detail = format('Known are: %s.', array_to_string(v_known, ', ')),
+                hint = coalesce(
+                    'Did you mean ' || chronicle.similar_names(v_unknown, v_known) || '? ', ''
+                ) || 'Columns without a place of their own go into action_meta: '
+                    'jsonb_build_object(...) as action_meta.';
+    end if;
+    if v_columns <> '{}' and 'source_id' <> all(v_columns) then
+        raise exception 'the query gives no column source_id'
+            using errcode = 'undefined_column',
+                hint = 'It tells each row from the others: select id as source_id, ...';
+    end if;
+end
+$$;
+
+comment on function chronicle.check_import(text, text, integer) is
+'Private. Raises what keeps an import from beginning.';
+
+revoke execute on function chronicle.check_import(text, text, integer) from public;
+grant execute on function chronicle.check_import(text, text, integer) to chronicle_admin;
+
+-- Runs as its caller, and so does the query.
+create or replace function chronicle.import_events(
+    _source text, _query text, _batch_size integer default null
+)
+returns table (events_imported bigint, events_total bigint, is_complete boolean)
+language plpgsql
+volatile
+set search_path = pg_catalog, pg_temp
+set timezone = 'UTC'
+set datestyle = 'ISO, YMD'
+as $$
+declare
+    v_last_id text;
+    v_size integer;
+    v_batch record;
+    v_done record;
+begin
+    _query := rtrim(_query, E'; \t\n\r');
+    perform chronicle.check_import(_source, _query, _batch_size);
+    -- One import of a source at a time; a second call goes on where the first ends.
+    perform pg_advisory_xact_lock('chronicle.imports'::regclass::oid::integer, hashtext(_source));
+    select i.last_source_id into v_last_id from chronicle.imports as i where i.source = _source;
+
+    events_imported := 0;
+    is_complete := false;
+    while not is_complete and (_batch_size is null or _batch_size > 0) loop
+        v_size := least(1000, _batch_size);
+        execute format(
+            'select coalesce(jsonb_agg(to_jsonb(s)), ''[]'') as events, count(*) as rows, '
+            '(array_agg(format(''%%s'', s.source_id)))[count(*)] as last_id '
+            'from (select q.* from (%s) as q %s order by q.source_id limit %s) as s',
+            _query,
+            case when v_last_id is not null then format('where q.source_id > %L', v_last_id) end,
+            v_size
+        )
+        into v_batch;
+        v_last_id := coalesce(v_batch.last_id, v_last_id);
+        is_complete := v_batch.rows < v_size;
+        _batch_size := _batch_size - v_batch.rows;
+        select * into v_done
+        from chronicle.record_imported_events(_source, v_batch.events, v_batch.last_id);
+        events_imported := events_imported + v_done.events_imported;
+        events_total := v_done.events_total;
+    end loop;
+    return next;
+end
+$$;
+
+comment on function chronicle.import_events(text, text, integer) is
+'Records events of an older audit table, with origin imported and their original times. An event of
+the same source and source_id is recorded once, however often it is imported; a later call goes on
+after the last source_id. The query runs with the caller''s rights, who needs chronicle_admin; each
+call is an event as well.
+_source: a name of yours for where they come from, for example audit_logs. _query: a SELECT with a
+column source_id, in whose order it goes, and columns named as in chronicle.imported_event;
+occurred_at, actor_type, action_type and resource_type are required. Tables in it need their schema:
+the path is pg_catalog. _batch_size: how many rows to look at in this call; commit, and call again
+until is_complete; by default all.
+events_imported: by this call; events_total: from this source so far.
+Errors: 42703 for an unknown column; 22004 for a missing value; 22023 for a wrong one; 22P02 for an
+unknown label; 42939 for a reserved name; 54000 for too long an id.';
+
+revoke execute on function chronicle.import_events(text, text, integer) from public;
+grant execute on function chronicle.import_events(text, text, integer) to chronicle_admin;
+
 revoke create on schema chronicle from chronicle_reader, chronicle_sealer, chronicle_writer;

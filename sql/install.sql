@@ -204,4 +204,11 @@ grant create on schema chronicle to chronicle_reader, chronicle_sealer, chronicl
 \ir history/snapshot_query.sql
 \ir history/check_can_be_read_whole.sql
 \ir history/snapshot_table.sql
+\ir history/imports.sql
+\ir history/imported_event.sql
+\ir history/check_imported_event.sql
+\ir history/imported_event_id.sql
+\ir history/record_imported_events.sql
+\ir history/check_import.sql
+\ir history/import_events.sql
 revoke create on schema chronicle from chronicle_reader, chronicle_sealer, chronicle_writer;

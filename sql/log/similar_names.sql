@@ -26,4 +26,5 @@ comment on function chronicle.similar_names(text, text[]) is
 none.';
 
 revoke execute on function chronicle.similar_names(text, text[]) from public;
-grant execute on function chronicle.similar_names(text, text[]) to chronicle_writer, chronicle_app;
+grant execute on function chronicle.similar_names(text, text[])
+to chronicle_writer, chronicle_app, chronicle_admin;

@@ -1,0 +1,38 @@
+create type chronicle.imported_event as (
+    source_id text,
+    occurred_at timestamptz,
+    organization_id text,
+    actor_type chronicle.actor_type,
+    actor_id text,
+    actor_role text,
+    impersonator_id text,
+    is_ai_action boolean,
+    action_type chronicle.action_type,
+    action text,
+    action_description text,
+    action_meta jsonb,
+    reason text,
+    resource_type text,
+    resource_id text,
+    related_resources jsonb,
+    details_before jsonb,
+    details_after jsonb,
+    ai_metadata jsonb,
+    ai_operation_id uuid,
+    severity chronicle.severity_level,
+    status chronicle.event_status,
+    error_code text,
+    error_message text,
+    duration_ms integer,
+    session_id text,
+    request_id text,
+    trace_id text,
+    operation_id text,
+    parent_event_id uuid,
+    ip_address inet,
+    user_agent text,
+    client_info jsonb
+);
+
+comment on type chronicle.imported_event is
+'What the query of chronicle.import_events may give: source_id, and columns of chronicle.events.';
