@@ -1325,7 +1325,7 @@ $body$,
         case
             when _options.requires_actor then
                 E'    if v_context.context_state not in (''asserted'', ''verified'')\n'
-                '        or v_context.actor_id is null\n'
+                '        or nullif(v_context.actor_id, '''') is null\n'
                 '    then\n'
                 '        perform chronicle.refuse_without_actor(tg_relid);\n'
                 '    end if;\n'
@@ -1410,17 +1410,10 @@ as $$
                 'pg_catalog.pg_type'::regclass
             )
     )
-    or exists (
-        select
-        from pg_catalog.pg_class as c
-        inner join relations as r on r.relation = c.oid
-        where c.relkind = 'f'
-    )
 $$;
 
 comment on function chronicle.runs_foreign_code(oid) is
-'Private. Whether planning a read of the table would evaluate functions that users have made, or
-reach for another server.';
+'Private. Whether planning a read of the table would evaluate functions that users have made.';
 
 revoke execute on function chronicle.runs_foreign_code(oid) from public;
 grant execute on function chronicle.runs_foreign_code(oid)
@@ -1531,6 +1524,13 @@ begin
                 then 'chronicle_table_reader may not read the table'
             when row_security_active(tg_relid)
                 then 'row-level security hides rows of the table from chronicle_table_reader'
+            when exists (
+                select
+                from pg_partition_tree(tg_relid) as p
+                inner join pg_catalog.pg_class as f on f.oid = p.relid
+                where f.relkind = 'f'
+            )
+                then 'a partition is on another server'
             when chronicle.runs_foreign_code(tg_relid)
                 then 'an index, statistics or the partition key of the table call functions of a '
                     'user, and chronicle_table_reader runs none'
@@ -1588,7 +1588,7 @@ $body$,
             case
                 when _options.requires_actor then
                     E'    if v_context.context_state not in (''asserted'', ''verified'')\n'
-                    '        or v_context.actor_id is null\n'
+                    '        or nullif(v_context.actor_id, '''') is null\n'
                     '    then\n'
                     '        perform chronicle.refuse_without_actor(tg_relid);\n'
                     '    end if;\n'
@@ -1704,7 +1704,9 @@ revoke execute on function chronicle.has_key(integer) from public;
 grant execute on function chronicle.has_key(integer) to chronicle_reader, chronicle_admin;
 
 -- Names prove nothing: a trigger of the same name may fire never, or for another table's function.
-create or replace function chronicle.has_capture_triggers(_table regclass)
+create or replace function chronicle.has_capture_triggers(
+    _table regclass, _firing "char"[] default '{A}'
+)
 returns boolean
 language sql
 stable
@@ -1724,7 +1726,7 @@ as $$
         on t.tgrelid = _table
         and t.tgname = '!chronicle_' || w.operation
         and t.tgtype = w.type
-        and t.tgenabled = 'A'
+        and t.tgenabled = any(_firing)
         and t.tgattr = ''
         and t.tgnargs = 0
         and not t.tgdeferrable
@@ -1740,15 +1742,16 @@ as $$
         like '%' || w.ending || 'chronicle_capture.' || p.proname || '()'
         -- And so do the copies on partitions.
         and not exists (
-            select from pg_catalog.pg_trigger as c where c.tgfoid = p.oid and c.tgenabled <> 'A'
+            select from pg_catalog.pg_trigger as c where c.tgfoid = p.oid and c.tgenabled <> all(_firing)
         )
 $$;
 
-comment on function chronicle.has_capture_triggers(regclass) is
-'Private. Whether all capture triggers of a table stand as they were made, and fire always.';
+comment on function chronicle.has_capture_triggers(regclass, "char"[]) is
+'Private. Whether all capture triggers of a table stand as they were made, and fire. _firing: when, as
+in pg_trigger.tgenabled; by default always.';
 
-revoke execute on function chronicle.has_capture_triggers(regclass) from public;
-grant execute on function chronicle.has_capture_triggers(regclass)
+revoke execute on function chronicle.has_capture_triggers(regclass, "char"[]) from public;
+grant execute on function chronicle.has_capture_triggers(regclass, "char"[])
 to chronicle_admin, chronicle_reader;
 
 create or replace function chronicle.uncovered_partitions(_table regclass)
@@ -1793,6 +1796,10 @@ as $$
                 and p.proname = format('capture_%s_insert', r.table_id)
             where r.table_id = chronicle.tracked_table_id(_table)
                 and position(chronicle.options_digest(r) in p.prosrc) > 0
+                and (
+                    r.truncate <> 'rows'
+                    or has_table_privilege('chronicle_table_reader', _table, 'SELECT')
+                )
         )
 $$;
 
@@ -1991,6 +1998,15 @@ begin
 
     select k.name into v_column
     from unnest(v_options.key_columns) as k (name)
+    group by k.name
+    having count(*) > 1
+    limit 1;
+    if found then
+        raise exception 'column "%" is named twice in _key_columns', v_column
+            using errcode = 'invalid_parameter_value', hint = 'Name each column once.';
+    end if;
+    select k.name into v_column
+    from unnest(v_options.key_columns) as k (name)
     where k.name = any(v_options.excluded_columns || v_options.masked_columns)
     limit 1;
     if found then
@@ -2146,7 +2162,8 @@ begin
     perform chronicle.check_trackable(_table);
     perform chronicle.check_owner_consents(_table);
     v_options := chronicle.complete_tracking_options(_table, _options);
-    v_stood := chronicle.has_capture_triggers(_table);
+    -- A restore may leave triggers that fire for everybody but replicas: nothing was missed.
+    v_stood := chronicle.has_capture_triggers(_table, '{A,O}');
     v_table_id := chronicle.known_table_id(_table);
 
     select * into v_before
@@ -2191,7 +2208,7 @@ begin
 
     if v_before.table_id is null
         or chronicle.tracking_options(v_before) <> chronicle.tracking_options(v_options)
-        or not v_stood
+        or not chronicle.has_capture_triggers(_table)
     then
         perform chronicle.log_management_event(
             case

@@ -42,7 +42,7 @@ drop function chronicle.undo_statement(chronicle.undo_step[]);
 drop function chronicle.undo_steps(regclass, integer, text, boolean);
 drop type chronicle.undo_step;
 drop function chronicle.refuse_conflict(text, text);
-drop function chronicle.count_transaction_events(bigint, integer);
+drop function chronicle.are_transaction_events_hidden(bigint, integer, text[], boolean);
 drop function chronicle.rows_as_of(anyelement, timestamptz);
 drop function chronicle.as_of_query(regclass, integer, timestamptz);
 drop function chronicle.net_changes(integer, text);
@@ -65,8 +65,9 @@ drop function chronicle.canonical_key(integer, text);
 drop function chronicle.table_with_history(regclass);
 drop function chronicle.refuse_incomplete(regclass, text);
 drop function chronicle.refuse_hidden_events(text);
-drop function chronicle.count_table_events(integer, timestamptz);
-drop function chronicle.count_record_events(integer, text);
+drop function chronicle.are_table_events_hidden(integer, timestamptz, text[], boolean);
+drop function chronicle.are_record_events_hidden(integer, text, text[], boolean);
+drop function chronicle.has_departures(integer, text);
 drop function chronicle.departures(integer, text);
 drop function chronicle.present_image(
     jsonb, bigint, boolean, chronicle.tracking_periods[]

@@ -184,7 +184,7 @@ comment on column chronicle.row_events.parent_event_id is
 revoke all on chronicle.row_events from public;
 alter view chronicle.row_events owner to chronicle_reader;
 
-create or replace aggregate chronicle.merge_images(jsonb) ( -- noqa: LT01
+create or replace aggregate chronicle.merge_images(_image jsonb) ( -- noqa: LT01
     sfunc = pg_catalog.jsonb_concat,
     stype = jsonb
 );
@@ -495,8 +495,8 @@ grant execute on function chronicle.present_image(
     jsonb, bigint, boolean, chronicle.tracking_periods[]
 ) to chronicle_reader;
 
--- Runs as the sealer, who reads every event: row-level security lets no index on an expression be
--- used. It gives ids only; the events themselves are read with the caller's rights.
+-- Runs as the sealer, who reads every event, for those who may as well: row-level security lets no
+-- index on an expression be used, even where it hides nothing.
 create or replace function chronicle.departures(_table_id integer, _record_id text)
 returns table (event_id uuid, occurred_at timestamptz)
 language sql
@@ -518,54 +518,105 @@ comment on function chronicle.departures(integer, text) is
 'Private. The captured updates that gave a record another key. _record_id: the key before.';
 
 revoke execute on function chronicle.departures(integer, text) from public;
-grant execute on function chronicle.departures(integer, text) to chronicle_reader;
+grant execute on function chronicle.departures(integer, text) to chronicle_auditor;
 alter function chronicle.departures(integer, text) owner to chronicle_sealer;
 
--- Run as the sealer, who reads every event: only so can it be told that some are hidden.
-create or replace function chronicle.count_record_events(_table_id integer, _record_id text)
-returns bigint
+-- Runs as the sealer, who reads every event, and tells yes or no: without the index that serves it,
+-- a reader would look for such an event among all that they see.
+create or replace function chronicle.has_departures(_table_id integer, _record_id text)
+returns boolean
 language sql
 stable
 security definer
 set search_path = pg_catalog, pg_temp
 set row_security = on
 as $$
-    select count(*)
-    from chronicle.events as e
-    where e.resource_id = _record_id
-        and e.table_id = _table_id
-        and e.origin in ('captured', 'snapshot')
+    select exists (
+        select
+        from chronicle.events as e
+        where e.table_id = _table_id
+            and e.related_resources is not null
+            and e.related_resources -> 0 ->> 'resource_id' = _record_id
+    )
 $$;
 
-comment on function chronicle.count_record_events(integer, text) is
-'Private. How many events of a tracked table carry this key.';
+comment on function chronicle.has_departures(integer, text) is
+'Private. Whether a change of a table gave a record another key than this one.';
 
-revoke execute on function chronicle.count_record_events(integer, text) from public;
-grant execute on function chronicle.count_record_events(integer, text) to chronicle_reader;
-alter function chronicle.count_record_events(integer, text) owner to chronicle_sealer;
+revoke execute on function chronicle.has_departures(integer, text) from public;
+grant execute on function chronicle.has_departures(integer, text) to chronicle_reader;
+alter function chronicle.has_departures(integer, text) owner to chronicle_sealer;
 
--- Runs as the sealer, who reads every event: only so can it be told that some are hidden.
-create or replace function chronicle.count_table_events(_table_id integer, _after timestamptz)
-returns bigint
+-- Runs as the sealer, who reads every event, and tells yes or no: only so can it be known that some
+-- are hidden.
+create or replace function chronicle.are_record_events_hidden(
+    _table_id integer, _record_id text, _organizations text[], _sees_system boolean
+)
+returns boolean
 language sql
 stable
 security definer
 set search_path = pg_catalog, pg_temp
 set row_security = on
 as $$
-    select count(*)
-    from chronicle.events as e
-    where e.table_id = _table_id
-        and e.occurred_at > _after
-        and e.origin = 'captured'
+    select exists (
+        select
+        from chronicle.events as e
+        where (
+            e.resource_id = _record_id
+            or e.related_resources is not null
+            and e.related_resources -> 0 ->> 'resource_id' = _record_id
+            and e.related_resources -> 0 ->> 'relation' = 'previous_key'
+        )
+            and e.table_id = _table_id
+            and e.origin in ('captured', 'snapshot')
+            and not coalesce(e.organization_id = any(_organizations), _sees_system)
+    )
 $$;
 
-comment on function chronicle.count_table_events(integer, timestamptz) is
-'Private. How many changes of a tracked table were captured after a time.';
+comment on function chronicle.are_record_events_hidden(integer, text, text[], boolean) is
+'Private. Whether events of a record are of other organizations than these, or system-wide and
+these are not seen. Of changes that gave it this key, or took it.';
 
-revoke execute on function chronicle.count_table_events(integer, timestamptz) from public;
-grant execute on function chronicle.count_table_events(integer, timestamptz) to chronicle_reader;
-alter function chronicle.count_table_events(integer, timestamptz) owner to chronicle_sealer;
+revoke execute on function chronicle.are_record_events_hidden(integer, text, text[], boolean)
+from public;
+grant execute on function chronicle.are_record_events_hidden(integer, text, text[], boolean)
+to chronicle_reader;
+alter function chronicle.are_record_events_hidden(integer, text, text[], boolean)
+owner to chronicle_sealer;
+
+-- Runs as the sealer, who reads every event, and tells yes or no: only so can it be known that some
+-- are hidden.
+create or replace function chronicle.are_table_events_hidden(
+    _table_id integer, _after timestamptz, _organizations text[], _sees_system boolean
+)
+returns boolean
+language sql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set row_security = on
+as $$
+    select exists (
+        select
+        from chronicle.events as e
+        where e.table_id = _table_id
+            and e.occurred_at > _after
+            and e.origin = 'captured'
+            and not coalesce(e.organization_id = any(_organizations), _sees_system)
+    )
+$$;
+
+comment on function chronicle.are_table_events_hidden(integer, timestamptz, text[], boolean) is
+'Private. Whether changes of a table after a time are of other organizations than these, or
+system-wide and these are not seen.';
+
+revoke execute on function chronicle.are_table_events_hidden(integer, timestamptz, text[], boolean)
+from public;
+grant execute on function chronicle.are_table_events_hidden(integer, timestamptz, text[], boolean)
+to chronicle_reader;
+alter function chronicle.are_table_events_hidden(integer, timestamptz, text[], boolean)
+owner to chronicle_sealer;
 
 create or replace function chronicle.refuse_hidden_events(_what text)
 returns void
@@ -644,6 +695,11 @@ begin
                     'chronicle.enable_tracking(..., _key_columns => ''{...}''). '
                     'chronicle.row_changes has what was recorded.';
     end if;
+    if not has_table_privilege(_table, 'SELECT') then
+        raise exception 'permission denied for table %', _table
+            using errcode = 'insufficient_privilege',
+                hint = 'Who asks for the history of a table needs SELECT on it.';
+    end if;
     if row_security_active(_table) then
         raise exception 'row-level security of % hides rows from "%"', _table, current_user
             using errcode = 'insufficient_privilege',
@@ -658,7 +714,8 @@ $$;
 comment on function chronicle.table_with_history(regclass) is
 'Private. The table_id of a table whose records have a history that the caller may ask for.
 Errors: ZC005 for a table that never was tracked; 42809 for a partition; 55000 for one without a
-key; 42501 where the table''s own row-level security applies to the caller.';
+key; 42501 without SELECT on the
+table, and where its own row-level security applies to the caller.';
 
 revoke execute on function chronicle.table_with_history(regclass) from public;
 grant execute on function chronicle.table_with_history(regclass) to chronicle_reader;
@@ -832,33 +889,38 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_events chronicle.row_events[] := array(
-        select e
-        from chronicle.row_events as e
-        where e.record_id = _record_id and e.table_id = _table_id
-        order by e.seq
-    );
-    v_departures chronicle.row_events[];
+    v_is_auditor constant boolean := chronicle.is_auditor();
+    v_organizations constant text[] := case
+        when not v_is_auditor then chronicle.administered_organizations()
+    end;
 begin
-    if not chronicle.is_auditor()
-        and chronicle.count_record_events(_table_id, _record_id) > cardinality(v_events)
-    then
-        perform chronicle.refuse_hidden_events(format('record %s', _record_id));
-    end if;
-    v_departures := array(
-        select e
-        from chronicle.departures(_table_id, _record_id) as d
-        inner join chronicle.row_events as e
-            on e.event_id = d.event_id and e.occurred_at = d.occurred_at
-        where e.record_id <> _record_id
-    );
-    if cardinality(v_departures) < (
-        select count(*) from chronicle.departures(_table_id, _record_id)
+    if not v_is_auditor and chronicle.are_record_events_hidden(
+        _table_id, _record_id, v_organizations, chronicle.is_super_administrator()
     ) then
         perform chronicle.refuse_hidden_events(format('record %s', _record_id));
     end if;
     return query
-    select e.* from unnest(v_events || v_departures) as e order by e.seq;
+    select e.*
+    from chronicle.row_events as e
+    where e.record_id = _record_id and e.table_id = _table_id;
+
+    -- The record may have left this key for another.
+    if v_is_auditor then
+        return query
+        select e.*
+        from chronicle.departures(_table_id, _record_id) as d
+        inner join chronicle.row_events as e
+            on e.event_id = d.event_id and e.occurred_at = d.occurred_at
+        where e.record_id <> _record_id;
+    elsif chronicle.has_departures(_table_id, _record_id) then
+        return query
+        select e.*
+        from chronicle.row_events as e
+        where e.table_id = _table_id
+            and e.key_before = _record_id
+            and e.record_id <> _record_id
+            and (e.organization_id = any(v_organizations) or e.organization_id is null);
+    end if;
 end
 $$;
 
@@ -888,7 +950,9 @@ declare
     -- Rows that left and came back: the line, by the event that brings them.
     v_returns jsonb := '{}';
 begin
-    for v_own in select * from chronicle.record_events(_table_id, _record_id) loop
+    for v_own in
+        select e.* from chronicle.record_events(_table_id, _record_id) as e order by e.seq
+    loop
         if v_returns ? v_own.seq::text then
             line := v_returns ->> v_own.seq::text;
         elsif not v_is_open or v_own.key_before is distinct from _record_id then
@@ -1062,6 +1126,11 @@ begin
         else
             v_before[i] := chronicle.without_changed(v_after[i], v_event.changed_columns);
         end if;
+        -- All the columns that there were.
+        if v_event.is_drifted then
+            v_before[i] := v_given_before[i];
+            v_after[i] := v_given_after[i];
+        end if;
         v_state := v_before[i];
     end loop;
 
@@ -1080,7 +1149,7 @@ begin
                     )
             end;
         end if;
-        if v_before[i] is not null then
+        if v_before[i] is not null and not v_event.is_drifted then
             v_before[i] := v_before[i] || coalesce(v_state, '{}')
                 || coalesce(v_given_before[i], '{}');
         end if;
@@ -1088,7 +1157,7 @@ begin
         if v_given_after[i] is null then
             v_state := chronicle.without_changed(v_state, v_event.changed_columns);
         end if;
-        if v_after[i] is not null then
+        if v_after[i] is not null and not v_event.is_drifted then
             v_after[i] := v_after[i] || coalesce(v_state, '{}')
                 || coalesce(v_given_after[i], '{}');
         end if;
@@ -1109,7 +1178,9 @@ begin
         v_change.old_values := case when v_event.action <> 'SNAPSHOT' then v_before[i] end;
         v_change.new_values := v_after[i];
         v_change.changed_columns := v_event.changed_columns;
-        v_change.is_complete := coalesce(v_before[i] ?& v_recorded, true)
+        v_change.is_complete := v_event.is_drifted
+            and coalesce(v_event.details_before, v_event.details_after) is not null
+            or coalesce(v_before[i] ?& v_recorded, true)
             and coalesce(v_after[i] ?& v_recorded, true);
         v_change.organization_id := v_event.organization_id;
         v_change.actor_type := v_event.actor_type;
@@ -1265,36 +1336,57 @@ as $$
 declare
     v_table_id constant integer := chronicle.table_with_history(_table);
     v_record_id constant text := chronicle.canonical_key(v_table_id, _record_id);
+    v_periods constant chronicle.tracking_periods[] := array(
+        select p from chronicle.column_periods(v_table_id) as p order by p.from_seq
+    );
+    v_then chronicle.tracking_periods := (
+        select p from unnest(v_periods) as p where p.began_at <= _at order by p.from_seq desc limit 1
+    );
     v_change record;
-    v_previous jsonb;
+    v_span chronicle.tracking_periods;
+    v_image jsonb;
+    v_earlier jsonb;
 begin
     perform chronicle.check_time_is_known(_table, v_table_id, _at);
     for v_change in
-        select h.*, e.key_before, e.key_after
+        select h.*, e.key_before, e.key_after, e.is_drifted
         from chronicle.record_history(_table, v_record_id) as h
         inner join chronicle.row_events as e
             on e.event_id = h.event_id and e.occurred_at = h.occurred_at
         where h.origin = 'captured' and v_record_id in (e.key_before, e.key_after)
         order by h.seq
     loop
+        v_span := chronicle.period_of_event(v_periods, v_change.seq, v_change.is_drifted);
         -- The first change after that time tells how things stood before it.
         if v_change.occurred_at > _at then
             if v_change.key_before is distinct from v_record_id then
                 return null;
-            elsif v_previous is null and not v_change.is_complete then
+            elsif v_earlier is null and not v_change.is_complete then
                 perform chronicle.refuse_incomplete(
                     _table,
                     format('Not every column of record %s is known at that time.', v_record_id)
                 );
             end if;
-            return coalesce(v_previous, v_change.old_values);
+            v_image := v_change.old_values;
+            exit;
         end if;
-        v_previous := case
-            when v_change.key_after = v_record_id and v_change.is_complete
-                then v_change.new_values
-        end;
+        v_earlier := null;
+        if v_change.key_after = v_record_id and v_change.is_complete then
+            -- It may have taken up columns before the log did.
+            if v_span.from_seq > v_then.from_seq then
+                v_then := v_span;
+            end if;
+            v_earlier := chronicle.translate_image(v_change.new_values, v_span, v_then);
+        end if;
+        v_span := null;
     end loop;
-    return coalesce(v_previous, chronicle.live_image(_table, v_table_id, v_record_id));
+    if v_image is null then
+        v_image := chronicle.live_image(_table, v_table_id, v_record_id);
+        v_span := v_periods[cardinality(v_periods)];
+    end if;
+    return coalesce(chronicle.translate_image(v_image, v_span, v_then), v_earlier) || coalesce(
+        v_earlier, '{}'
+    );
 end
 $$;
 
@@ -1302,7 +1394,7 @@ comment on function chronicle.record_as_of(regclass, text, timestamptz) is
 'A record as it stood at a time, as capture would have recorded it, under the names that its columns
 had then; null when there was no such record. A time means what had been done by then, by the clock
 of each change, not what had been committed. Runs with the caller''s rights.
-_record_id: the key that it had then, as for chronicle.record_history.
+_record_id: the key that it had then, as for chronicle.record_history. _at: the time.
 Errors: ZC007 when that can not be known; as chronicle.record_history.';
 
 revoke execute on function chronicle.record_as_of(regclass, text, timestamptz) from public;
@@ -1349,13 +1441,9 @@ as $$
 declare
     v_problem text;
 begin
-    if not chronicle.is_auditor()
-        and chronicle.count_table_events(_table_id, _at) > (
-            select count(*)
-            from chronicle.row_events as e
-            where e.table_id = _table_id and e.occurred_at > _at and e.origin = 'captured'
-        )
-    then
+    if not chronicle.is_auditor() and chronicle.are_table_events_hidden(
+        _table_id, _at, chronicle.administered_organizations(), chronicle.is_super_administrator()
+    ) then
         perform chronicle.refuse_hidden_events(_table::text);
     end if;
 
@@ -1423,9 +1511,9 @@ as $$
             when a.attgenerated = 'v' then format('(%s)', pg_get_expr(d.adbin, d.adrelid))
             when c.base_type in ('json'::regtype, 'jsonb'::regtype) and not c.is_array
                 then format(
-                    'case jsonb_typeof(i.image -> %1$L) when ''null'' then null '
-                    'when ''string'' then (i.image ->> %1$L)::%2$s '
-                    'else (i.image -> %1$L)::%2$s end',
+                    'case jsonb_typeof(i."!image" -> %1$L) when ''null'' then null '
+                    'when ''string'' then (i."!image" ->> %1$L)::%2$s '
+                    'else (i."!image" -> %1$L)::%2$s end',
                     a.attname, x.type
                 )
             else format('p.%I', a.attname)
@@ -1444,7 +1532,7 @@ as $$
 $$;
 
 comment on function chronicle.typed_columns(regclass, integer) is
-'Private. For each column of a table the expressions that give its value: from an image i.image with
+'Private. For each column of a table the expressions that give its value: from an image i."!image" with
 p, the record that it populates, and from a row, old.';
 
 revoke execute on function chronicle.typed_columns(regclass, integer) from public;
@@ -1603,7 +1691,7 @@ images as (
                 %5$L, format('Record %%s is not what was recorded of it last.', n.key_after)
             )
         else v.image || n.image_before
-    end as image
+    end as "!image"
     from net as n
     left join live as v on v.record_id = n.key_after
     where n.key_before is not null
@@ -1614,7 +1702,7 @@ where %4$s not in (select n.key_after from net as n where n.key_after is not nul
 union all
 select %9$s
 from images as i
-cross join lateral jsonb_populate_record(null::%5$s, i.image - %10$L::text[]) as p
+cross join lateral jsonb_populate_record(null::%5$s, i."!image" - %10$L::text[]) as p
 $query$,
         _table_id, -- 1
         format('e.occurred_at > %L', _at),
@@ -1694,7 +1782,7 @@ select * from chronicle.rows_as_of(null::shop.orders, ''2026-03-01''). Columns t
 since hold what they were added with; those that are excluded or masked are null. A time means what
 had been done by then, by the clock of each change, not what had been committed. Runs with the
 caller''s rights.
-_row: anything of the table''s row type.
+_row: anything of the table''s row type. _at: the time.
 Errors: ZC007 when that can not be known: before tracking began or was interrupted, over a truncate
 without its rows, over events without values; 42501 when row-level security hides events or rows
 from the caller; ZC005 for a table that never was tracked; 55000 for one without a key.';
@@ -1702,29 +1790,38 @@ from the caller; ZC005 for a table that never was tracked; 55000 for one without
 revoke execute on function chronicle.rows_as_of(anyelement, timestamptz) from public;
 grant execute on function chronicle.rows_as_of(anyelement, timestamptz) to chronicle_reader;
 
--- Runs as the sealer, who reads every event: only so can it be told that some are hidden.
-create or replace function chronicle.count_transaction_events(
-    _transaction_id bigint, _epoch integer
+-- Runs as the sealer, who reads every event, and tells yes or no: only so can it be known that some
+-- are hidden.
+create or replace function chronicle.are_transaction_events_hidden(
+    _transaction_id bigint, _epoch integer, _organizations text[], _sees_system boolean
 )
-returns bigint
+returns boolean
 language sql
 stable
 security definer
 set search_path = pg_catalog, pg_temp
 set row_security = on
 as $$
-    select count(*)
-    from chronicle.events as e
-    where e.transaction_id = _transaction_id and e.epoch = _epoch and e.origin = 'captured'
+    select exists (
+        select
+        from chronicle.events as e
+        where e.transaction_id = _transaction_id
+            and e.epoch = _epoch
+            and e.origin = 'captured'
+            and not coalesce(e.organization_id = any(_organizations), _sees_system)
+    )
 $$;
 
-comment on function chronicle.count_transaction_events(bigint, integer) is
-'Private. How many changes of a transaction were captured.';
+comment on function chronicle.are_transaction_events_hidden(bigint, integer, text[], boolean) is
+'Private. Whether changes of a transaction are of other organizations than these, or system-wide
+and these are not seen.';
 
-revoke execute on function chronicle.count_transaction_events(bigint, integer) from public;
-grant execute on function chronicle.count_transaction_events(bigint, integer)
+revoke execute on function chronicle.are_transaction_events_hidden(bigint, integer, text[], boolean)
+from public;
+grant execute on function chronicle.are_transaction_events_hidden(bigint, integer, text[], boolean)
 to chronicle_reader;
-alter function chronicle.count_transaction_events(bigint, integer) owner to chronicle_sealer;
+alter function chronicle.are_transaction_events_hidden(bigint, integer, text[], boolean)
+owner to chronicle_sealer;
 
 create or replace function chronicle.refuse_conflict(_why text, _hint text)
 returns void
@@ -1932,10 +2029,10 @@ as $$
                         '    from pg_catalog.jsonb_array_elements(%4$L) as d\n'
                         '    cross join lateral '
                         'pg_catalog.jsonb_populate_record(null::%3$s, d -> ''key'') as k\n'
-                        '    cross join lateral (select d -> ''image'' as image) as i\n'
+                        '    cross join lateral (select d -> ''image'' as "!image") as i\n'
                         '    cross join lateral '
                         'pg_catalog.jsonb_populate_record('
-                        'null::%3$s, i.image - %9$L::text[]) as p\n'
+                        'null::%3$s, i."!image" - %9$L::text[]) as p\n'
                         '    where %5$s\n'
                         '    returning 1\n)'
                     else
@@ -1943,10 +2040,10 @@ as $$
                         '    insert into %3$s (%7$s) overriding system value\n'
                         '    select %8$s\n'
                         '    from pg_catalog.jsonb_array_elements(%4$L) as d\n'
-                        '    cross join lateral (select d -> ''image'' as image) as i\n'
+                        '    cross join lateral (select d -> ''image'' as "!image") as i\n'
                         '    cross join lateral '
                         'pg_catalog.jsonb_populate_record('
-                        'null::%3$s, i.image - %9$L::text[]) as p\n'
+                        'null::%3$s, i."!image" - %9$L::text[]) as p\n'
                         '    returning 1\n)'
                 end,
                 p.name,
@@ -2235,9 +2332,10 @@ declare
         order by e.seq
     );
 begin
-    if not chronicle.is_auditor()
-        and chronicle.count_transaction_events(_transaction_id, _epoch) > cardinality(v_events)
-    then
+    if not chronicle.is_auditor() and chronicle.are_transaction_events_hidden(
+        _transaction_id, _epoch, chronicle.administered_organizations(),
+        chronicle.is_super_administrator()
+    ) then
         perform chronicle.refuse_hidden_events(format('transaction %s', _transaction_id));
     end if;
     if v_events = '{}' then

@@ -160,8 +160,9 @@ grant create on schema chronicle to chronicle_reader, chronicle_sealer, chronicl
 \ir history/period_of_event.sql
 \ir history/present_image.sql
 \ir history/departures.sql
-\ir history/count_record_events.sql
-\ir history/count_table_events.sql
+\ir history/has_departures.sql
+\ir history/are_record_events_hidden.sql
+\ir history/are_table_events_hidden.sql
 \ir history/refuse_hidden_events.sql
 \ir history/refuse_incomplete.sql
 \ir history/table_with_history.sql
@@ -182,7 +183,7 @@ grant create on schema chronicle to chronicle_reader, chronicle_sealer, chronicl
 \ir history/net_changes.sql
 \ir history/as_of_query.sql
 \ir history/rows_as_of.sql
-\ir history/count_transaction_events.sql
+\ir history/are_transaction_events_hidden.sql
 \ir history/refuse_conflict.sql
 \ir history/undo_step.sql
 \ir history/undo_steps.sql

@@ -122,7 +122,7 @@ $body$,
         case
             when _options.requires_actor then
                 E'    if v_context.context_state not in (''asserted'', ''verified'')\n'
-                '        or v_context.actor_id is null\n'
+                '        or nullif(v_context.actor_id, '''') is null\n'
                 '    then\n'
                 '        perform chronicle.refuse_without_actor(tg_relid);\n'
                 '    end if;\n'

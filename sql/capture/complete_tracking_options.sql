@@ -50,6 +50,15 @@ begin
 
     select k.name into v_column
     from unnest(v_options.key_columns) as k (name)
+    group by k.name
+    having count(*) > 1
+    limit 1;
+    if found then
+        raise exception 'column "%" is named twice in _key_columns', v_column
+            using errcode = 'invalid_parameter_value', hint = 'Name each column once.';
+    end if;
+    select k.name into v_column
+    from unnest(v_options.key_columns) as k (name)
     where k.name = any(v_options.excluded_columns || v_options.masked_columns)
     limit 1;
     if found then

@@ -16,6 +16,10 @@ as $$
                 and p.proname = format('capture_%s_insert', r.table_id)
             where r.table_id = chronicle.tracked_table_id(_table)
                 and position(chronicle.options_digest(r) in p.prosrc) > 0
+                and (
+                    r.truncate <> 'rows'
+                    or has_table_privilege('chronicle_table_reader', _table, 'SELECT')
+                )
         )
 $$;
 

@@ -37,17 +37,10 @@ as $$
                 'pg_catalog.pg_type'::regclass
             )
     )
-    or exists (
-        select
-        from pg_catalog.pg_class as c
-        inner join relations as r on r.relation = c.oid
-        where c.relkind = 'f'
-    )
 $$;
 
 comment on function chronicle.runs_foreign_code(oid) is
-'Private. Whether planning a read of the table would evaluate functions that users have made, or
-reach for another server.';
+'Private. Whether planning a read of the table would evaluate functions that users have made.';
 
 revoke execute on function chronicle.runs_foreign_code(oid) from public;
 grant execute on function chronicle.runs_foreign_code(oid)

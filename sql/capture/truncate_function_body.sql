@@ -55,6 +55,13 @@ begin
                 then 'chronicle_table_reader may not read the table'
             when row_security_active(tg_relid)
                 then 'row-level security hides rows of the table from chronicle_table_reader'
+            when exists (
+                select
+                from pg_partition_tree(tg_relid) as p
+                inner join pg_catalog.pg_class as f on f.oid = p.relid
+                where f.relkind = 'f'
+            )
+                then 'a partition is on another server'
             when chronicle.runs_foreign_code(tg_relid)
                 then 'an index, statistics or the partition key of the table call functions of a '
                     'user, and chronicle_table_reader runs none'
@@ -112,7 +119,7 @@ $body$,
             case
                 when _options.requires_actor then
                     E'    if v_context.context_state not in (''asserted'', ''verified'')\n'
-                    '        or v_context.actor_id is null\n'
+                    '        or nullif(v_context.actor_id, '''') is null\n'
                     '    then\n'
                     '        perform chronicle.refuse_without_actor(tg_relid);\n'
                     '    end if;\n'

@@ -26,7 +26,7 @@ images as (
                 %5$L, format('Record %%s is not what was recorded of it last.', n.key_after)
             )
         else v.image || n.image_before
-    end as image
+    end as "!image"
     from net as n
     left join live as v on v.record_id = n.key_after
     where n.key_before is not null
@@ -37,7 +37,7 @@ where %4$s not in (select n.key_after from net as n where n.key_after is not nul
 union all
 select %9$s
 from images as i
-cross join lateral jsonb_populate_record(null::%5$s, i.image - %10$L::text[]) as p
+cross join lateral jsonb_populate_record(null::%5$s, i."!image" - %10$L::text[]) as p
 $query$,
         _table_id, -- 1
         format('e.occurred_at > %L', _at),

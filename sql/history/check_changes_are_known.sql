@@ -9,13 +9,9 @@ as $$
 declare
     v_problem text;
 begin
-    if not chronicle.is_auditor()
-        and chronicle.count_table_events(_table_id, _at) > (
-            select count(*)
-            from chronicle.row_events as e
-            where e.table_id = _table_id and e.occurred_at > _at and e.origin = 'captured'
-        )
-    then
+    if not chronicle.is_auditor() and chronicle.are_table_events_hidden(
+        _table_id, _at, chronicle.administered_organizations(), chronicle.is_super_administrator()
+    ) then
         perform chronicle.refuse_hidden_events(_table::text);
     end if;
 

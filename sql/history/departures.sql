@@ -1,5 +1,5 @@
--- Runs as the sealer, who reads every event: row-level security lets no index on an expression be
--- used. It gives ids only; the events themselves are read with the caller's rights.
+-- Runs as the sealer, who reads every event, for those who may as well: row-level security lets no
+-- index on an expression be used, even where it hides nothing.
 create or replace function chronicle.departures(_table_id integer, _record_id text)
 returns table (event_id uuid, occurred_at timestamptz)
 language sql
@@ -21,5 +21,5 @@ comment on function chronicle.departures(integer, text) is
 'Private. The captured updates that gave a record another key. _record_id: the key before.';
 
 revoke execute on function chronicle.departures(integer, text) from public;
-grant execute on function chronicle.departures(integer, text) to chronicle_reader;
+grant execute on function chronicle.departures(integer, text) to chronicle_auditor;
 alter function chronicle.departures(integer, text) owner to chronicle_sealer;

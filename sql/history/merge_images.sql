@@ -1,4 +1,4 @@
-create or replace aggregate chronicle.merge_images(jsonb) ( -- noqa: LT01
+create or replace aggregate chronicle.merge_images(_image jsonb) ( -- noqa: LT01
     sfunc = pg_catalog.jsonb_concat,
     stype = jsonb
 );

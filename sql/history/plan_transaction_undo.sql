@@ -15,9 +15,10 @@ declare
         order by e.seq
     );
 begin
-    if not chronicle.is_auditor()
-        and chronicle.count_transaction_events(_transaction_id, _epoch) > cardinality(v_events)
-    then
+    if not chronicle.is_auditor() and chronicle.are_transaction_events_hidden(
+        _transaction_id, _epoch, chronicle.administered_organizations(),
+        chronicle.is_super_administrator()
+    ) then
         perform chronicle.refuse_hidden_events(format('transaction %s', _transaction_id));
     end if;
     if v_events = '{}' then

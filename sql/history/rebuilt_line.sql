@@ -60,6 +60,11 @@ begin
         else
             v_before[i] := chronicle.without_changed(v_after[i], v_event.changed_columns);
         end if;
+        -- All the columns that there were.
+        if v_event.is_drifted then
+            v_before[i] := v_given_before[i];
+            v_after[i] := v_given_after[i];
+        end if;
         v_state := v_before[i];
     end loop;
 
@@ -78,7 +83,7 @@ begin
                     )
             end;
         end if;
-        if v_before[i] is not null then
+        if v_before[i] is not null and not v_event.is_drifted then
             v_before[i] := v_before[i] || coalesce(v_state, '{}')
                 || coalesce(v_given_before[i], '{}');
         end if;
@@ -86,7 +91,7 @@ begin
         if v_given_after[i] is null then
             v_state := chronicle.without_changed(v_state, v_event.changed_columns);
         end if;
-        if v_after[i] is not null then
+        if v_after[i] is not null and not v_event.is_drifted then
             v_after[i] := v_after[i] || coalesce(v_state, '{}')
                 || coalesce(v_given_after[i], '{}');
         end if;
@@ -107,7 +112,9 @@ begin
         v_change.old_values := case when v_event.action <> 'SNAPSHOT' then v_before[i] end;
         v_change.new_values := v_after[i];
         v_change.changed_columns := v_event.changed_columns;
-        v_change.is_complete := coalesce(v_before[i] ?& v_recorded, true)
+        v_change.is_complete := v_event.is_drifted
+            and coalesce(v_event.details_before, v_event.details_after) is not null
+            or coalesce(v_before[i] ?& v_recorded, true)
             and coalesce(v_after[i] ?& v_recorded, true);
         v_change.organization_id := v_event.organization_id;
         v_change.actor_type := v_event.actor_type;

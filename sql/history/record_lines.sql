@@ -17,7 +17,9 @@ declare
     -- Rows that left and came back: the line, by the event that brings them.
     v_returns jsonb := '{}';
 begin
-    for v_own in select * from chronicle.record_events(_table_id, _record_id) loop
+    for v_own in
+        select e.* from chronicle.record_events(_table_id, _record_id) as e order by e.seq
+    loop
         if v_returns ? v_own.seq::text then
             line := v_returns ->> v_own.seq::text;
         elsif not v_is_open or v_own.key_before is distinct from _record_id then

@@ -37,7 +37,7 @@ select * from chronicle.rows_as_of(null::shop.orders, ''2026-03-01''). Columns t
 since hold what they were added with; those that are excluded or masked are null. A time means what
 had been done by then, by the clock of each change, not what had been committed. Runs with the
 caller''s rights.
-_row: anything of the table''s row type.
+_row: anything of the table''s row type. _at: the time.
 Errors: ZC007 when that can not be known: before tracking began or was interrupted, over a truncate
 without its rows, over events without values; 42501 when row-level security hides events or rows
 from the caller; ZC005 for a table that never was tracked; 55000 for one without a key.';

@@ -32,6 +32,11 @@ begin
                     'chronicle.enable_tracking(..., _key_columns => ''{...}''). '
                     'chronicle.row_changes has what was recorded.';
     end if;
+    if not has_table_privilege(_table, 'SELECT') then
+        raise exception 'permission denied for table %', _table
+            using errcode = 'insufficient_privilege',
+                hint = 'Who asks for the history of a table needs SELECT on it.';
+    end if;
     if row_security_active(_table) then
         raise exception 'row-level security of % hides rows from "%"', _table, current_user
             using errcode = 'insufficient_privilege',
@@ -46,7 +51,8 @@ $$;
 comment on function chronicle.table_with_history(regclass) is
 'Private. The table_id of a table whose records have a history that the caller may ask for.
 Errors: ZC005 for a table that never was tracked; 42809 for a partition; 55000 for one without a
-key; 42501 where the table''s own row-level security applies to the caller.';
+key; 42501 without SELECT on the
+table, and where its own row-level security applies to the caller.';
 
 revoke execute on function chronicle.table_with_history(regclass) from public;
 grant execute on function chronicle.table_with_history(regclass) to chronicle_reader;

@@ -13,9 +13,9 @@ as $$
             when a.attgenerated = 'v' then format('(%s)', pg_get_expr(d.adbin, d.adrelid))
             when c.base_type in ('json'::regtype, 'jsonb'::regtype) and not c.is_array
                 then format(
-                    'case jsonb_typeof(i.image -> %1$L) when ''null'' then null '
-                    'when ''string'' then (i.image ->> %1$L)::%2$s '
-                    'else (i.image -> %1$L)::%2$s end',
+                    'case jsonb_typeof(i."!image" -> %1$L) when ''null'' then null '
+                    'when ''string'' then (i."!image" ->> %1$L)::%2$s '
+                    'else (i."!image" -> %1$L)::%2$s end',
                     a.attname, x.type
                 )
             else format('p.%I', a.attname)
@@ -34,7 +34,7 @@ as $$
 $$;
 
 comment on function chronicle.typed_columns(regclass, integer) is
-'Private. For each column of a table the expressions that give its value: from an image i.image with
+'Private. For each column of a table the expressions that give its value: from an image i."!image" with
 p, the record that it populates, and from a row, old.';
 
 revoke execute on function chronicle.typed_columns(regclass, integer) from public;

@@ -60,10 +60,10 @@ as $$
                         '    from pg_catalog.jsonb_array_elements(%4$L) as d\n'
                         '    cross join lateral '
                         'pg_catalog.jsonb_populate_record(null::%3$s, d -> ''key'') as k\n'
-                        '    cross join lateral (select d -> ''image'' as image) as i\n'
+                        '    cross join lateral (select d -> ''image'' as "!image") as i\n'
                         '    cross join lateral '
                         'pg_catalog.jsonb_populate_record('
-                        'null::%3$s, i.image - %9$L::text[]) as p\n'
+                        'null::%3$s, i."!image" - %9$L::text[]) as p\n'
                         '    where %5$s\n'
                         '    returning 1\n)'
                     else
@@ -71,10 +71,10 @@ as $$
                         '    insert into %3$s (%7$s) overriding system value\n'
                         '    select %8$s\n'
                         '    from pg_catalog.jsonb_array_elements(%4$L) as d\n'
-                        '    cross join lateral (select d -> ''image'' as image) as i\n'
+                        '    cross join lateral (select d -> ''image'' as "!image") as i\n'
                         '    cross join lateral '
                         'pg_catalog.jsonb_populate_record('
-                        'null::%3$s, i.image - %9$L::text[]) as p\n'
+                        'null::%3$s, i."!image" - %9$L::text[]) as p\n'
                         '    returning 1\n)'
                 end,
                 p.name,
