@@ -122,7 +122,8 @@ def _check_history(reader: Connection, outcome: Outcome, name: str, record_id: s
         (
             *(transaction_id, action, id_),
             *(_cut(each and parse(each), columns) for each in (old, new)),
-            *(_columns(changed, error), is_complete),
+            # Of events from before capture knew the columns, no more is promised.
+            *(_columns(changed, error), is_complete or bool(error)),
         )
         for transaction_id, action, id_, old, new, changed, error, is_complete in rows(
             reader,
