@@ -38,7 +38,7 @@ drop function chronicle.check_owns_table(regclass);
 drop function chronicle.check_trackable(regclass);
 drop function chronicle.is_captured_whole(regclass);
 drop function chronicle.uncovered_partitions(regclass);
-drop function chronicle.has_capture_triggers(regclass, "char"[]);
+drop function chronicle.has_capture_triggers(regclass, text[]);
 drop function chronicle.has_key(integer);
 drop function chronicle.known_table_id(regclass);
 drop function chronicle.tracked_table_id(regclass);

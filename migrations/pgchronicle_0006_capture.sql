@@ -342,6 +342,7 @@ set search_path = pg_catalog, pg_temp
 as $$
     select jsonb_build_object(
         'names', c.names,
+        'numbers', c.numbers,
         'excluded', c.excluded,
         'masked', c.masked,
         'key', array(
@@ -364,6 +365,14 @@ as $$
     cross join lateral (
         select
             coalesce(array_agg(a.attname order by a.attnum), '{}') as names,
+            -- The table's own, which those of a partition are not.
+            (
+                select coalesce(jsonb_object_agg(t.attname, t.attnum), '{}')
+                from pg_catalog.pg_attribute as t
+                where t.attrelid = chronicle.tracked_relation(_table_id)
+                    and t.attnum > 0
+                    and not t.attisdropped
+            ) as numbers,
             coalesce(
                 array_agg(a.attname) filter (
                     where a.attname = any(r.excluded_columns) or a.attgenerated = 'v'
@@ -399,8 +408,9 @@ $$;
 
 comment on function chronicle.present_columns(integer, oid) is
 'Private. The columns of a tracked table, or of one of its partitions, as they are now: names in
-their order; those excluded and masked; those of the key and of the organization, by their names of
-now; and key_names, what the key''s columns were called when tracking was last enabled.';
+their order; numbers, the table''s attribute numbers by name; those excluded and masked; those of
+the key and of the organization, by their names of now; and key_names, what the key''s columns were
+called when tracking was last enabled.';
 
 revoke execute on function chronicle.present_columns(integer, oid) from public;
 grant execute on function chronicle.present_columns(integer, oid)
@@ -1075,6 +1085,7 @@ begin
                     chronicle.planned_columns(%4$s, %5$L), chronicle.present_columns(%4$s, tg_relid)
                 );
 %6$s                v_resource_id := chronicle.drifted_key(v_columns, %7$s);
+                v_meta := jsonb_build_object('columns', v_columns -> 'numbers');
                 v_organization_id := chronicle.fitted_id(
                     nullif(%7$s ->> (v_columns ->> 'organization'), '')
                 );
@@ -1229,6 +1240,7 @@ declare
     v_changed text[];
     v_related jsonb;
     v_columns jsonb;
+    v_meta jsonb;
     v_resource_id text;
     v_previous_id text;
     v_organization_id text;
@@ -1267,12 +1279,12 @@ begin
     ) = '' then
 %6$s        insert into chronicle.events (
             event_id, seq, transaction_id, occurred_at, recorded_at, payload_salt, organization_id,
-            actor_type, actor_id, context_state, origin, action_type, action, resource_type,
-            resource_id, related_resources, table_id, details_before, details_after,
+            actor_type, actor_id, context_state, origin, action_type, action, action_meta,
+            resource_type, resource_id, related_resources, table_id, details_before, details_after,
             changed_columns, payload_error
         ) values (
             v_event_id, v_seq, v_transaction_id, v_now, v_now, v_payload_salt, v_organization_id,
-            'system', session_user, 'absent', 'captured', %2$L, %3$L, %4$L,
+            'system', session_user, 'absent', 'captured', %2$L, %3$L, v_meta, %4$L,
             v_resource_id, v_related, %5$s, v_before, v_after,
             v_changed, v_error
         );
@@ -1286,7 +1298,7 @@ begin
         actor_id,
         actor_role, impersonator_id,
         is_ai_action,
-        context_state, origin, action_type, action, reason, resource_type, resource_id,
+        context_state, origin, action_type, action, action_meta, reason, resource_type, resource_id,
         related_resources, table_id, details_before, details_after, changed_columns, payload_error,
         ai_operation_id, session_id, request_id, trace_id,
         operation_id, parent_event_id, ip_address, user_agent, client_info
@@ -1303,7 +1315,8 @@ begin
         end,
         v_context.actor_role, v_context.impersonator_id,
         coalesce(v_context.actor_type = 'ai', false) or v_context.ai_operation_id is not null,
-        v_context.context_state, 'captured', %2$L, %3$L, v_context.reason, %4$L, v_resource_id,
+        v_context.context_state, 'captured', %2$L, %3$L, v_meta, v_context.reason, %4$L,
+        v_resource_id,
         v_related, %5$s, v_before, v_after, v_changed, v_error,
         v_context.ai_operation_id, v_context.session_id, v_context.request_id, v_context.trace_id,
         v_context.operation_id, v_context.parent_event_id, v_context.ip_address,
@@ -1496,6 +1509,7 @@ declare
     v_after jsonb;
     v_changed text[];
     v_columns jsonb;
+    v_meta jsonb;
     v_resource_id text;
     v_organization_id text;
     v_error text;
@@ -1557,10 +1571,11 @@ begin
             v_rows := v_rows + 1;
             exit when v_rows > v_limit;
             v_error := null;
+            v_meta := null;
 %3$s
             perform chronicle.record_internal_event(
                 'captured', 'delete', %5$L, %6$L, v_resource_id,
-                coalesce(v_organization_id, v_context.organization_id), v_before, null,
+                coalesce(v_organization_id, v_context.organization_id), v_before, null, v_meta,
                 _table_id => %4$s, _payload_error => v_error
             );
             v_recorded := v_recorded + 1;
@@ -1705,7 +1720,7 @@ grant execute on function chronicle.has_key(integer) to chronicle_reader, chroni
 
 -- Names prove nothing: a trigger of the same name may fire never, or for another table's function.
 create or replace function chronicle.has_capture_triggers(
-    _table regclass, _firing "char"[] default '{A}'
+    _table regclass, _firing text[] default '{A}'
 )
 returns boolean
 language sql
@@ -1726,7 +1741,7 @@ as $$
         on t.tgrelid = _table
         and t.tgname = '!chronicle_' || w.operation
         and t.tgtype = w.type
-        and t.tgenabled = any(_firing)
+        and t.tgenabled::text = any(_firing)
         and t.tgattr = ''
         and t.tgnargs = 0
         and not t.tgdeferrable
@@ -1742,16 +1757,18 @@ as $$
         like '%' || w.ending || 'chronicle_capture.' || p.proname || '()'
         -- And so do the copies on partitions.
         and not exists (
-            select from pg_catalog.pg_trigger as c where c.tgfoid = p.oid and c.tgenabled <> all(_firing)
+            select
+            from pg_catalog.pg_trigger as c
+            where c.tgfoid = p.oid and c.tgenabled::text <> all(_firing)
         )
 $$;
 
-comment on function chronicle.has_capture_triggers(regclass, "char"[]) is
-'Private. Whether all capture triggers of a table stand as they were made, and fire. _firing: when, as
-in pg_trigger.tgenabled; by default always.';
+comment on function chronicle.has_capture_triggers(regclass, text[]) is
+'Private. Whether all capture triggers of a table stand as they were made, and fire. _firing: when,
+as in pg_trigger.tgenabled; by default always.';
 
-revoke execute on function chronicle.has_capture_triggers(regclass, "char"[]) from public;
-grant execute on function chronicle.has_capture_triggers(regclass, "char"[])
+revoke execute on function chronicle.has_capture_triggers(regclass, text[]) from public;
+grant execute on function chronicle.has_capture_triggers(regclass, text[])
 to chronicle_admin, chronicle_reader;
 
 create or replace function chronicle.uncovered_partitions(_table regclass)

@@ -70,11 +70,9 @@ drop function chronicle.are_record_events_hidden(integer, text, text[], boolean)
 drop function chronicle.has_departures(integer, text);
 drop function chronicle.departures(integer, text);
 drop function chronicle.present_image(
-    jsonb, bigint, boolean, chronicle.tracking_periods[]
+    jsonb, bigint, jsonb, chronicle.tracking_periods[]
 );
-drop function chronicle.period_of_event(
-    chronicle.tracking_periods[], bigint, boolean
-);
+drop function chronicle.period_of_event(chronicle.tracking_periods[], bigint, jsonb);
 drop function chronicle.is_interrupted(chronicle.tracking_periods[], bigint, bigint);
 drop function chronicle.typed_image(jsonb, chronicle.tracking_periods);
 drop function chronicle.without_changed(jsonb, text[]);

@@ -117,6 +117,7 @@ select
     e.changed_columns,
     coalesce(e.payload_error ~ '^.....: the table has changed since it was tracked', false)
         as is_drifted,
+    e.action_meta -> 'columns' as columns,
     e.payload_error,
     e.organization_id,
     e.actor_type,
@@ -162,6 +163,8 @@ comment on column chronicle.row_events.changed_columns is
 'As in chronicle.events.';
 comment on column chronicle.row_events.is_drifted is
 'Whether the table had other columns than those known to its capture function.';
+comment on column chronicle.row_events.columns is
+'Of a drifted row, the attribute numbers of its columns by name.';
 comment on column chronicle.row_events.payload_error is
 'As in chronicle.events.';
 comment on column chronicle.row_events.organization_id is
@@ -431,41 +434,63 @@ from public;
 grant execute on function chronicle.is_interrupted(chronicle.tracking_periods[], bigint, bigint)
 to chronicle_reader;
 
+-- A drifted event has the columns of its moment, by number. Which they are is told by the period in
+-- which it was recorded, and for those that were new then, by the one that followed.
 create or replace function chronicle.period_of_event(
-    _periods chronicle.tracking_periods[], _seq bigint, _is_drifted boolean
+    _periods chronicle.tracking_periods[], _seq bigint, _columns jsonb
 )
 returns chronicle.tracking_periods
-language sql
+language plpgsql
 immutable
 set search_path = pg_catalog, pg_temp
 as $$
-    select _periods[
-        greatest(
-            least(
-                (select count(*) from unnest(_periods) as p where p.from_seq <= _seq)
-                + _is_drifted::integer,
-                cardinality(_periods)
-            ),
-            1
-        )
-    ]
+declare
+    v_place constant integer := greatest(
+        1, (select count(*) from unnest(_periods) as p where p.from_seq <= _seq)
+    );
+    v_period chronicle.tracking_periods := _periods[v_place];
+    v_next constant chronicle.tracking_periods := _periods[v_place + 1];
+begin
+    if _columns is null then
+        return v_period;
+    end if;
+    select
+        coalesce(array_agg(c.name), '{}'),
+        coalesce(array_agg(coalesce(k.column_id, n.column_id, -c.number)), '{}'),
+        coalesce(array_agg(coalesce(t.column_type, k.column_type, n.column_type, 'text')), '{}')
+    into v_period.column_names, v_period.column_ids, v_period.column_types
+    from (
+        select e.key::name as name, e.value::integer as number
+        from jsonb_each_text(_columns) as e (key, value)
+    ) as c
+    left join unnest(v_period.column_numbers, v_period.column_ids, v_period.column_types)
+        as k (column_number, column_id, column_type)
+        on k.column_number = c.number
+    left join unnest(v_next.column_numbers, v_next.column_ids, v_next.column_types)
+        as n (column_number, column_id, column_type)
+        on n.column_number = c.number and k.column_id is null
+    -- It may have been given its later type already, or not yet: what does not fit stays text.
+    left join unnest(v_next.column_ids, v_next.column_types) as t (column_id, column_type)
+        on t.column_id = coalesce(k.column_id, n.column_id);
+    v_period.recorded_columns := v_period.column_names;
+    v_period.from_seq := _seq;
+    return v_period;
+end
 $$;
 
-comment on function chronicle.period_of_event(
-    chronicle.tracking_periods[], bigint, boolean
-) is
-'Private. The period whose column names an event has: of a drifted one, that which followed.
-_periods: as chronicle.column_periods gives them.';
+comment on function chronicle.period_of_event(chronicle.tracking_periods[], bigint, jsonb) is
+'Private. The columns that an event knows, as a period. _columns: of a drifted event, its columns
+with their numbers; null for any other. _periods: as chronicle.column_periods gives them.';
 
 revoke execute on function chronicle.period_of_event(
-    chronicle.tracking_periods[], bigint, boolean
+    chronicle.tracking_periods[], bigint, jsonb
 ) from public;
 grant execute on function chronicle.period_of_event(
-    chronicle.tracking_periods[], bigint, boolean
+    chronicle.tracking_periods[], bigint, jsonb
 ) to chronicle_reader;
 
 create or replace function chronicle.present_image(
-    _image jsonb, _seq bigint, _is_drifted boolean, _periods chronicle.tracking_periods[]
+    _image jsonb, _seq bigint, _columns jsonb, _periods chronicle.tracking_periods[]
 )
 returns jsonb
 language sql
@@ -473,26 +498,26 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
     select chronicle.translate_image(
-        case when _is_drifted then chronicle.typed_image(_image, e.period) else _image end,
+        case when _columns is not null then chronicle.typed_image(_image, e.period) else _image end,
         e.period,
         _periods[cardinality(_periods)]
     )
     from (
-        select chronicle.period_of_event(_periods, _seq, _is_drifted) as period
+        select chronicle.period_of_event(_periods, _seq, _columns) as period
     ) as e
 $$;
 
 comment on function chronicle.present_image(
-    jsonb, bigint, boolean, chronicle.tracking_periods[]
+    jsonb, bigint, jsonb, chronicle.tracking_periods[]
 ) is
 'Private. An image of an event under the present names of the table''s columns.
 _periods: as chronicle.column_periods gives them.';
 
 revoke execute on function chronicle.present_image(
-    jsonb, bigint, boolean, chronicle.tracking_periods[]
+    jsonb, bigint, jsonb, chronicle.tracking_periods[]
 ) from public;
 grant execute on function chronicle.present_image(
-    jsonb, bigint, boolean, chronicle.tracking_periods[]
+    jsonb, bigint, jsonb, chronicle.tracking_periods[]
 ) to chronicle_reader;
 
 -- Runs as the sealer, who reads every event, for those who may as well: row-level security lets no
@@ -1095,7 +1120,7 @@ declare
 begin
     for i in 1 .. v_last loop
         v_event := _events[i];
-        v_spans[i] := chronicle.period_of_event(_periods, v_event.seq, v_event.is_drifted);
+        v_spans[i] := chronicle.period_of_event(_periods, v_event.seq, v_event.columns);
         v_given_before[i] := v_event.details_before;
         v_given_after[i] := v_event.details_after;
         if v_event.payload_error is not null then
@@ -1340,7 +1365,11 @@ declare
         select p from chronicle.column_periods(v_table_id) as p order by p.from_seq
     );
     v_then chronicle.tracking_periods := (
-        select p from unnest(v_periods) as p where p.began_at <= _at order by p.from_seq desc limit 1
+        select p
+        from unnest(v_periods) as p
+        where p.began_at <= _at
+        order by p.from_seq desc
+        limit 1
     );
     v_change record;
     v_span chronicle.tracking_periods;
@@ -1349,14 +1378,14 @@ declare
 begin
     perform chronicle.check_time_is_known(_table, v_table_id, _at);
     for v_change in
-        select h.*, e.key_before, e.key_after, e.is_drifted
+        select h.*, e.key_before, e.key_after, e.columns
         from chronicle.record_history(_table, v_record_id) as h
         inner join chronicle.row_events as e
             on e.event_id = h.event_id and e.occurred_at = h.occurred_at
         where h.origin = 'captured' and v_record_id in (e.key_before, e.key_after)
         order by h.seq
     loop
-        v_span := chronicle.period_of_event(v_periods, v_change.seq, v_change.is_drifted);
+        v_span := chronicle.period_of_event(v_periods, v_change.seq, v_change.columns);
         -- The first change after that time tells how things stood before it.
         if v_change.occurred_at > _at then
             if v_change.key_before is distinct from v_record_id then
@@ -1532,8 +1561,8 @@ as $$
 $$;
 
 comment on function chronicle.typed_columns(regclass, integer) is
-'Private. For each column of a table the expressions that give its value: from an image i."!image" with
-p, the record that it populates, and from a row, old.';
+'Private. For each column of a table the expressions that give its value: from an image in the
+column "!image" of i, with p, the record that it populates; and from a row, old.';
 
 revoke execute on function chronicle.typed_columns(regclass, integer) from public;
 grant execute on function chronicle.typed_columns(regclass, integer) to chronicle_reader;
@@ -1566,7 +1595,7 @@ declare
     v_translation text := 'e.%1$s';
 begin
     if cardinality(v_periods) > 1 then
-        v_translation := 'chronicle.present_image(e.%1$s, e.seq, e.is_drifted, $2)';
+        v_translation := 'chronicle.present_image(e.%1$s, e.seq, e.columns, $2)';
     end if;
     return query execute format(
         $query$
@@ -2091,11 +2120,11 @@ as $$
             where a.attname = any(p.columns)
         ) as v
     )
-    select format(
+    select case when count(*) > 0 then format(
         E'with %s\nselect %s',
         string_agg(t.text, E',\n' order by t.turn, t.name),
         string_agg(format('(select count(*) from %s)', t.name), ' + ' order by t.turn, t.name)
-    )
+    ) end
     from texts as t
 $$;
 

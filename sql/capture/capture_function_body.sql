@@ -26,6 +26,7 @@ declare
     v_changed text[];
     v_related jsonb;
     v_columns jsonb;
+    v_meta jsonb;
     v_resource_id text;
     v_previous_id text;
     v_organization_id text;
@@ -64,12 +65,12 @@ begin
     ) = '' then
 %6$s        insert into chronicle.events (
             event_id, seq, transaction_id, occurred_at, recorded_at, payload_salt, organization_id,
-            actor_type, actor_id, context_state, origin, action_type, action, resource_type,
-            resource_id, related_resources, table_id, details_before, details_after,
+            actor_type, actor_id, context_state, origin, action_type, action, action_meta,
+            resource_type, resource_id, related_resources, table_id, details_before, details_after,
             changed_columns, payload_error
         ) values (
             v_event_id, v_seq, v_transaction_id, v_now, v_now, v_payload_salt, v_organization_id,
-            'system', session_user, 'absent', 'captured', %2$L, %3$L, %4$L,
+            'system', session_user, 'absent', 'captured', %2$L, %3$L, v_meta, %4$L,
             v_resource_id, v_related, %5$s, v_before, v_after,
             v_changed, v_error
         );
@@ -83,7 +84,7 @@ begin
         actor_id,
         actor_role, impersonator_id,
         is_ai_action,
-        context_state, origin, action_type, action, reason, resource_type, resource_id,
+        context_state, origin, action_type, action, action_meta, reason, resource_type, resource_id,
         related_resources, table_id, details_before, details_after, changed_columns, payload_error,
         ai_operation_id, session_id, request_id, trace_id,
         operation_id, parent_event_id, ip_address, user_agent, client_info
@@ -100,7 +101,8 @@ begin
         end,
         v_context.actor_role, v_context.impersonator_id,
         coalesce(v_context.actor_type = 'ai', false) or v_context.ai_operation_id is not null,
-        v_context.context_state, 'captured', %2$L, %3$L, v_context.reason, %4$L, v_resource_id,
+        v_context.context_state, 'captured', %2$L, %3$L, v_meta, v_context.reason, %4$L,
+        v_resource_id,
         v_related, %5$s, v_before, v_after, v_changed, v_error,
         v_context.ai_operation_id, v_context.session_id, v_context.request_id, v_context.trace_id,
         v_context.operation_id, v_context.parent_event_id, v_context.ip_address,

@@ -1,6 +1,6 @@
 -- Names prove nothing: a trigger of the same name may fire never, or for another table's function.
 create or replace function chronicle.has_capture_triggers(
-    _table regclass, _firing "char"[] default '{A}'
+    _table regclass, _firing text[] default '{A}'
 )
 returns boolean
 language sql
@@ -21,7 +21,7 @@ as $$
         on t.tgrelid = _table
         and t.tgname = '!chronicle_' || w.operation
         and t.tgtype = w.type
-        and t.tgenabled = any(_firing)
+        and t.tgenabled::text = any(_firing)
         and t.tgattr = ''
         and t.tgnargs = 0
         and not t.tgdeferrable
@@ -37,14 +37,16 @@ as $$
         like '%' || w.ending || 'chronicle_capture.' || p.proname || '()'
         -- And so do the copies on partitions.
         and not exists (
-            select from pg_catalog.pg_trigger as c where c.tgfoid = p.oid and c.tgenabled <> all(_firing)
+            select
+            from pg_catalog.pg_trigger as c
+            where c.tgfoid = p.oid and c.tgenabled::text <> all(_firing)
         )
 $$;
 
-comment on function chronicle.has_capture_triggers(regclass, "char"[]) is
-'Private. Whether all capture triggers of a table stand as they were made, and fire. _firing: when, as
-in pg_trigger.tgenabled; by default always.';
+comment on function chronicle.has_capture_triggers(regclass, text[]) is
+'Private. Whether all capture triggers of a table stand as they were made, and fire. _firing: when,
+as in pg_trigger.tgenabled; by default always.';
 
-revoke execute on function chronicle.has_capture_triggers(regclass, "char"[]) from public;
-grant execute on function chronicle.has_capture_triggers(regclass, "char"[])
+revoke execute on function chronicle.has_capture_triggers(regclass, text[]) from public;
+grant execute on function chronicle.has_capture_triggers(regclass, text[])
 to chronicle_admin, chronicle_reader;

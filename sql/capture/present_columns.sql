@@ -10,6 +10,7 @@ set search_path = pg_catalog, pg_temp
 as $$
     select jsonb_build_object(
         'names', c.names,
+        'numbers', c.numbers,
         'excluded', c.excluded,
         'masked', c.masked,
         'key', array(
@@ -32,6 +33,14 @@ as $$
     cross join lateral (
         select
             coalesce(array_agg(a.attname order by a.attnum), '{}') as names,
+            -- The table's own, which those of a partition are not.
+            (
+                select coalesce(jsonb_object_agg(t.attname, t.attnum), '{}')
+                from pg_catalog.pg_attribute as t
+                where t.attrelid = chronicle.tracked_relation(_table_id)
+                    and t.attnum > 0
+                    and not t.attisdropped
+            ) as numbers,
             coalesce(
                 array_agg(a.attname) filter (
                     where a.attname = any(r.excluded_columns) or a.attgenerated = 'v'
@@ -67,8 +76,9 @@ $$;
 
 comment on function chronicle.present_columns(integer, oid) is
 'Private. The columns of a tracked table, or of one of its partitions, as they are now: names in
-their order; those excluded and masked; those of the key and of the organization, by their names of
-now; and key_names, what the key''s columns were called when tracking was last enabled.';
+their order; numbers, the table''s attribute numbers by name; those excluded and masked; those of
+the key and of the organization, by their names of now; and key_names, what the key''s columns were
+called when tracking was last enabled.';
 
 revoke execute on function chronicle.present_columns(integer, oid) from public;
 grant execute on function chronicle.present_columns(integer, oid)

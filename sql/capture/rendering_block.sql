@@ -118,6 +118,7 @@ begin
                     chronicle.planned_columns(%4$s, %5$L), chronicle.present_columns(%4$s, tg_relid)
                 );
 %6$s                v_resource_id := chronicle.drifted_key(v_columns, %7$s);
+                v_meta := jsonb_build_object('columns', v_columns -> 'numbers');
                 v_organization_id := chronicle.fitted_id(
                     nullif(%7$s ->> (v_columns ->> 'organization'), '')
                 );

@@ -27,6 +27,7 @@ declare
     v_after jsonb;
     v_changed text[];
     v_columns jsonb;
+    v_meta jsonb;
     v_resource_id text;
     v_organization_id text;
     v_error text;
@@ -88,10 +89,11 @@ begin
             v_rows := v_rows + 1;
             exit when v_rows > v_limit;
             v_error := null;
+            v_meta := null;
 %3$s
             perform chronicle.record_internal_event(
                 'captured', 'delete', %5$L, %6$L, v_resource_id,
-                coalesce(v_organization_id, v_context.organization_id), v_before, null,
+                coalesce(v_organization_id, v_context.organization_id), v_before, null, v_meta,
                 _table_id => %4$s, _payload_error => v_error
             );
             v_recorded := v_recorded + 1;

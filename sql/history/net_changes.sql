@@ -26,7 +26,7 @@ declare
     v_translation text := 'e.%1$s';
 begin
     if cardinality(v_periods) > 1 then
-        v_translation := 'chronicle.present_image(e.%1$s, e.seq, e.is_drifted, $2)';
+        v_translation := 'chronicle.present_image(e.%1$s, e.seq, e.columns, $2)';
     end if;
     return query execute format(
         $query$

@@ -1,32 +1,54 @@
+-- A drifted event has the columns of its moment, by number. Which they are is told by the period in
+-- which it was recorded, and for those that were new then, by the one that followed.
 create or replace function chronicle.period_of_event(
-    _periods chronicle.tracking_periods[], _seq bigint, _is_drifted boolean
+    _periods chronicle.tracking_periods[], _seq bigint, _columns jsonb
 )
 returns chronicle.tracking_periods
-language sql
+language plpgsql
 immutable
 set search_path = pg_catalog, pg_temp
 as $$
-    select _periods[
-        greatest(
-            least(
-                (select count(*) from unnest(_periods) as p where p.from_seq <= _seq)
-                + _is_drifted::integer,
-                cardinality(_periods)
-            ),
-            1
-        )
-    ]
+declare
+    v_place constant integer := greatest(
+        1, (select count(*) from unnest(_periods) as p where p.from_seq <= _seq)
+    );
+    v_period chronicle.tracking_periods := _periods[v_place];
+    v_next constant chronicle.tracking_periods := _periods[v_place + 1];
+begin
+    if _columns is null then
+        return v_period;
+    end if;
+    select
+        coalesce(array_agg(c.name), '{}'),
+        coalesce(array_agg(coalesce(k.column_id, n.column_id, -c.number)), '{}'),
+        coalesce(array_agg(coalesce(t.column_type, k.column_type, n.column_type, 'text')), '{}')
+    into v_period.column_names, v_period.column_ids, v_period.column_types
+    from (
+        select e.key::name as name, e.value::integer as number
+        from jsonb_each_text(_columns) as e (key, value)
+    ) as c
+    left join unnest(v_period.column_numbers, v_period.column_ids, v_period.column_types)
+        as k (column_number, column_id, column_type)
+        on k.column_number = c.number
+    left join unnest(v_next.column_numbers, v_next.column_ids, v_next.column_types)
+        as n (column_number, column_id, column_type)
+        on n.column_number = c.number and k.column_id is null
+    -- It may have been given its later type already, or not yet: what does not fit stays text.
+    left join unnest(v_next.column_ids, v_next.column_types) as t (column_id, column_type)
+        on t.column_id = coalesce(k.column_id, n.column_id);
+    v_period.recorded_columns := v_period.column_names;
+    v_period.from_seq := _seq;
+    return v_period;
+end
 $$;
 
-comment on function chronicle.period_of_event(
-    chronicle.tracking_periods[], bigint, boolean
-) is
-'Private. The period whose column names an event has: of a drifted one, that which followed.
-_periods: as chronicle.column_periods gives them.';
+comment on function chronicle.period_of_event(chronicle.tracking_periods[], bigint, jsonb) is
+'Private. The columns that an event knows, as a period. _columns: of a drifted event, its columns
+with their numbers; null for any other. _periods: as chronicle.column_periods gives them.';
 
 revoke execute on function chronicle.period_of_event(
-    chronicle.tracking_periods[], bigint, boolean
+    chronicle.tracking_periods[], bigint, jsonb
 ) from public;
 grant execute on function chronicle.period_of_event(
-    chronicle.tracking_periods[], bigint, boolean
+    chronicle.tracking_periods[], bigint, jsonb
 ) to chronicle_reader;

@@ -1,5 +1,5 @@
 create or replace function chronicle.present_image(
-    _image jsonb, _seq bigint, _is_drifted boolean, _periods chronicle.tracking_periods[]
+    _image jsonb, _seq bigint, _columns jsonb, _periods chronicle.tracking_periods[]
 )
 returns jsonb
 language sql
@@ -7,24 +7,24 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
     select chronicle.translate_image(
-        case when _is_drifted then chronicle.typed_image(_image, e.period) else _image end,
+        case when _columns is not null then chronicle.typed_image(_image, e.period) else _image end,
         e.period,
         _periods[cardinality(_periods)]
     )
     from (
-        select chronicle.period_of_event(_periods, _seq, _is_drifted) as period
+        select chronicle.period_of_event(_periods, _seq, _columns) as period
     ) as e
 $$;
 
 comment on function chronicle.present_image(
-    jsonb, bigint, boolean, chronicle.tracking_periods[]
+    jsonb, bigint, jsonb, chronicle.tracking_periods[]
 ) is
 'Private. An image of an event under the present names of the table''s columns.
 _periods: as chronicle.column_periods gives them.';
 
 revoke execute on function chronicle.present_image(
-    jsonb, bigint, boolean, chronicle.tracking_periods[]
+    jsonb, bigint, jsonb, chronicle.tracking_periods[]
 ) from public;
 grant execute on function chronicle.present_image(
-    jsonb, bigint, boolean, chronicle.tracking_periods[]
+    jsonb, bigint, jsonb, chronicle.tracking_periods[]
 ) to chronicle_reader;

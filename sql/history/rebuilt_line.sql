@@ -29,7 +29,7 @@ declare
 begin
     for i in 1 .. v_last loop
         v_event := _events[i];
-        v_spans[i] := chronicle.period_of_event(_periods, v_event.seq, v_event.is_drifted);
+        v_spans[i] := chronicle.period_of_event(_periods, v_event.seq, v_event.columns);
         v_given_before[i] := v_event.details_before;
         v_given_after[i] := v_event.details_after;
         if v_event.payload_error is not null then

@@ -13,7 +13,11 @@ declare
         select p from chronicle.column_periods(v_table_id) as p order by p.from_seq
     );
     v_then chronicle.tracking_periods := (
-        select p from unnest(v_periods) as p where p.began_at <= _at order by p.from_seq desc limit 1
+        select p
+        from unnest(v_periods) as p
+        where p.began_at <= _at
+        order by p.from_seq desc
+        limit 1
     );
     v_change record;
     v_span chronicle.tracking_periods;
@@ -22,14 +26,14 @@ declare
 begin
     perform chronicle.check_time_is_known(_table, v_table_id, _at);
     for v_change in
-        select h.*, e.key_before, e.key_after, e.is_drifted
+        select h.*, e.key_before, e.key_after, e.columns
         from chronicle.record_history(_table, v_record_id) as h
         inner join chronicle.row_events as e
             on e.event_id = h.event_id and e.occurred_at = h.occurred_at
         where h.origin = 'captured' and v_record_id in (e.key_before, e.key_after)
         order by h.seq
     loop
-        v_span := chronicle.period_of_event(v_periods, v_change.seq, v_change.is_drifted);
+        v_span := chronicle.period_of_event(v_periods, v_change.seq, v_change.columns);
         -- The first change after that time tells how things stood before it.
         if v_change.occurred_at > _at then
             if v_change.key_before is distinct from v_record_id then

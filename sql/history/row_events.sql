@@ -27,6 +27,7 @@ select
     e.changed_columns,
     coalesce(e.payload_error ~ '^.....: the table has changed since it was tracked', false)
         as is_drifted,
+    e.action_meta -> 'columns' as columns,
     e.payload_error,
     e.organization_id,
     e.actor_type,
@@ -72,6 +73,8 @@ comment on column chronicle.row_events.changed_columns is
 'As in chronicle.events.';
 comment on column chronicle.row_events.is_drifted is
 'Whether the table had other columns than those known to its capture function.';
+comment on column chronicle.row_events.columns is
+'Of a drifted row, the attribute numbers of its columns by name.';
 comment on column chronicle.row_events.payload_error is
 'As in chronicle.events.';
 comment on column chronicle.row_events.organization_id is

@@ -34,8 +34,8 @@ as $$
 $$;
 
 comment on function chronicle.typed_columns(regclass, integer) is
-'Private. For each column of a table the expressions that give its value: from an image i."!image" with
-p, the record that it populates, and from a row, old.';
+'Private. For each column of a table the expressions that give its value: from an image in the
+column "!image" of i, with p, the record that it populates; and from a row, old.';
 
 revoke execute on function chronicle.typed_columns(regclass, integer) from public;
 grant execute on function chronicle.typed_columns(regclass, integer) to chronicle_reader;

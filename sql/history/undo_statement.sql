@@ -122,11 +122,11 @@ as $$
             where a.attname = any(p.columns)
         ) as v
     )
-    select format(
+    select case when count(*) > 0 then format(
         E'with %s\nselect %s',
         string_agg(t.text, E',\n' order by t.turn, t.name),
         string_agg(format('(select count(*) from %s)', t.name), ' + ' order by t.turn, t.name)
-    )
+    ) end
     from texts as t
 $$;
 
