@@ -405,11 +405,11 @@ class Chronicle:
             statement = _statements.rows_as_of(name, at, order_by, limit)
             return self._rows(statement, row_factory, connection)
 
-    def revert_event(self, event_id: UUID | str, *, dry_run: bool = False) -> str:
+    def revert_event(self, event_id: UUID | str, *, dry_run: bool = False) -> str | None:
         """Undoes one captured change, with the caller's own rights, and returns the SQL that did.
 
-        The undo is recorded like any change, after an event ``chronicle.revert`` that is its parent
-        and names what was undone.
+        None: there is nothing to do. The undo is recorded like any change, after an event
+        ``chronicle.revert`` that is its parent and names what was undone.
 
         Args:
             event_id: of a captured change.
@@ -421,23 +421,25 @@ class Chronicle:
             NotAllowedError: the caller may not see the event, or not change the table.
             psycopg.errors.ObjectNotInPrerequisiteState: not all values are known.
         """
-        sql: str = self._value(_statements.revert_event(event_id, dry_run))
+        sql: str | None = self._value(_statements.revert_event(event_id, dry_run))
         return sql
 
     def revert_transaction(
         self, transaction_id: int, *, epoch: int | None = None, dry_run: bool = False
-    ) -> str:
+    ) -> str | None:
         """Undoes all captured changes of a transaction, in one statement; as ``revert_event``.
 
         Args:
             transaction_id: as events have it.
-            epoch: of the log; needed only where the same number was given again in another one.
+            epoch: of the log; None is the latest with a transaction of that number.
             dry_run: return the SQL and change nothing.
 
         Raises:
             ChronicleError: as ``revert_event``.
         """
-        sql: str = self._value(_statements.revert_transaction(transaction_id, epoch, dry_run))
+        sql: str | None = self._value(
+            _statements.revert_transaction(transaction_id, epoch, dry_run)
+        )
         return sql
 
     def snapshot_table(self, table: Table, *, batch_size: int | None = None) -> SnapshotProgress:

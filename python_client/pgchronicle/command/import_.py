@@ -16,7 +16,8 @@ from pgchronicle.command._records import existing_table
 from pgchronicle.command.events import print_events
 
 _SHOWN = 5
-_KINDS = {"source_id": "text"} | {k: v for k, v in EVENT_FIELDS.items() if k != "event_id"}
+FIELDS = {"source_id": "text"} | {k: v for k, v in EVENT_FIELDS.items() if k != "event_id"}
+"""What an imported event can say, with the types."""
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -29,8 +30,8 @@ def _pair(parameter: click.Parameter, text: str) -> tuple[str, str]:
     field, equals, value = text.partition("=")
     if not equals:
         raise click.BadParameter(f"{text!r} is no {parameter.metavar}.")
-    if field not in _KINDS:
-        meant = difflib.get_close_matches(field, _KINDS, n=1)
+    if field not in FIELDS:
+        meant = difflib.get_close_matches(field, FIELDS, n=1)
         hint = f" Did you mean {meant[0]}?" if meant else ""
         raise click.BadParameter(f"an event has no field {field!r}.{hint}")
     return field, value
@@ -160,7 +161,7 @@ def _query(connection: Connection, table: str, columns: Pairs, values: Pairs) ->
         columns = (("source_id", _primary_key(connection, schema, name)), *columns)
     expressions = [f"t.{_quoted(column)} as {field}" for field, column in columns]
     expressions += [
-        f"{sql.Literal(value).as_string(connection)}::{_KINDS[field]} as {field}"
+        f"{sql.Literal(value).as_string(connection)}::{FIELDS[field]} as {field}"
         for field, value in values
     ]
     source = sql.Identifier(schema, name).as_string(connection)

@@ -1,9 +1,9 @@
 """``pgchronicle revert``."""
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import nullcontext
-from functools import partial
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, get_args
 
@@ -17,6 +17,7 @@ from pgchronicle.errors import ChronicleError
 from pgchronicle.models import ActorType, ContextFields
 
 _SHOWN = 20
+_NOTHING = "There is nothing to undo."
 _VERBS = {
     "create": ("remove", "red"),
     "update": ("change back", "yellow"),
@@ -28,7 +29,7 @@ _VERBS = {
 @click.argument("event_id", type=click.UUID, required=False)
 @dsn_option
 @click.option("--transaction", type=int, help="Undo all that this transaction changed instead.")
-@click.option("--epoch", type=int, help="Which one of that number.  [default: the only one]")
+@click.option("--epoch", type=int, help="Which one of that number.  [default: the latest]")
 @click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--reason", help="Why; for the log.")
@@ -64,7 +65,7 @@ def revert(
       pgchronicle revert 019a9e1c-5f1d-7c3a-9a52-3c1f4be0a7d1
       pgchronicle revert --transaction 81234 --dry-run > undo.sql
     """
-    if event_id is not None and transaction is not None:
+    if (event_id is None) == (transaction is None):
         raise click.UsageError("Say either EVENT_ID or --transaction.")
     if epoch is not None and transaction is None:
         raise click.UsageError("--epoch goes with --transaction.")
@@ -72,43 +73,86 @@ def revert(
         raise click.UsageError("--dry-run and --yes exclude each other.")
     with connect(dsn) as connection:
         log = Chronicle(connection)
-        undo: Callable[..., str]
-        if event_id is not None:
-            undo = partial(log.revert_event, event_id)
-        elif transaction is not None:
-            undo = partial(log.revert_transaction, transaction, epoch=epoch)
-        else:
-            raise click.UsageError("Say either EVENT_ID or --transaction.")
-        expected = None
-        if not yes:
-            expected = undo(dry_run=True)
-            if not as_json:
-                _show(list(islice(_undone(log, event_id, transaction, epoch), _SHOWN + 1)))
-            if dry_run and as_json:
-                print_json({"event_id": None, "sql": expected})
-            else:
-                _print_sql(expected, err=not dry_run)
-            if dry_run:
-                return
-            if not click.confirm("Do it?", err=True):
-                raise ChronicleError("nothing was changed")
+        change = _Change(log, event_id, transaction, epoch)
+        plan = None if yes else change.undo(dry_run=True)
+        if not yes and (plan is None or dry_run):
+            _print_plan(change, plan, as_json)
+            return
+        if plan is not None:
+            _ask(change, plan)
         context = _context(log, reason, actor_id, actor_type)
         with connection.transaction(), log.context(**context) if context else nullcontext():
-            done = undo()
-            if expected is not None and done != expected:
+            done = change.undo(dry_run=False)
+            if plan is not None and done != plan:
                 # Leaves the transaction, which takes it back.
                 raise ChronicleError(
                     "nothing was changed: what was to be done is no longer what you were shown",
                     hint="Somebody else has been at work. Look at it once more.",
                 )
-            reverted = _recorded(connection, log)
+            reverted = None if done is None else _recorded(connection, log)
     if as_json:
         print_json({"event_id": reverted, "sql": done})
+    elif done is None:
+        click.echo(_NOTHING, err=True)
     elif reverted is None:
         click.echo("Undone. You may not see the event that says so.", err=True)
     else:
         click.echo("Undone. The event that says so:", err=True)
         click.echo(reverted)
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """What is to be undone: an event or a transaction."""
+
+    log: Chronicle
+    event_id: uuid.UUID | None
+    transaction: int | None
+    epoch: int | None
+
+    def undo(self, *, dry_run: bool) -> str | None:
+        if self.event_id is not None:
+            return self.log.revert_event(self.event_id, dry_run=dry_run)
+        assert self.transaction is not None  # noqa: S101  it is one of the two
+        return self.log.revert_transaction(self.transaction, epoch=self.epoch, dry_run=dry_run)
+
+    def events(self) -> Iterator[Event]:
+        """The events that tell of it, the last one first."""
+        if self.event_id is not None:
+            event = self.log.event(self.event_id)
+            if event is not None:
+                yield event
+            return
+        epoch, cursor = self.epoch, None
+        while True:
+            page = self.log.events(
+                transaction_id=self.transaction, origin="captured", cursor=cursor
+            )
+            for event in page.events:
+                # The latest is the first that comes, and the one that is meant by default.
+                epoch = event.epoch if epoch is None else epoch
+                if event.epoch == epoch:
+                    yield event
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+
+def _print_plan(change: _Change, plan: str | None, as_json: bool) -> None:
+    if as_json:
+        print_json({"event_id": None, "sql": plan})
+    elif plan is None:
+        click.echo(_NOTHING, err=True)
+    else:
+        _show(change)
+        _print_sql(plan, err=False)
+
+
+def _ask(change: _Change, plan: str) -> None:
+    _show(change)
+    _print_sql(plan, err=True)
+    if not click.confirm("Do it?", err=True):
+        raise ChronicleError("nothing was changed")
 
 
 def _context(
@@ -134,26 +178,9 @@ def _recorded(connection: Connection, log: Chronicle) -> uuid.UUID | None:
     return found[0].event_id if found else None
 
 
-def _undone(
-    log: Chronicle, event_id: uuid.UUID | None, transaction: int | None, epoch: int | None
-) -> Iterator[Event]:
-    """The events that are to be undone, the last one first."""
-    if event_id is not None:
-        event = log.event(event_id)
-        if event is not None:
-            yield event
-        return
-    cursor = None
-    while True:
-        page = log.events(transaction_id=transaction, origin="captured", cursor=cursor)
-        yield from (event for event in page.events if epoch in (None, event.epoch))
-        cursor = page.next_cursor
-        if cursor is None:
-            return
-
-
-def _show(events: list[Event]) -> None:
-    """Shows what undoing changes does to the rows."""
+def _show(change: _Change) -> None:
+    """Shows what undoing does to the rows."""
+    events = list(islice(change.events(), _SHOWN + 1))
     for event in events[:_SHOWN]:
         verb, style = _VERBS.get(event.action_type, (event.action_type, ""))
         if is_terminal():
