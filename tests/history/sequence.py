@@ -257,7 +257,7 @@ class Runner:
         transaction_id = value(
             session.connection, "select pg_current_xact_id_if_assigned()::text::bigint"
         )
-        self._note(outcome, number, "commit")
+        outcome.trace.append(f"{'abc'[number]}: commit; -- {transaction_id}")
         session.connection.commit()
         if work.changes:
             outcome.committed.append(Committed(transaction_id, tuple(work.changes)))

@@ -170,7 +170,9 @@ def undo(reader: Connection, outcome: Outcome) -> None:
         if moment.committed < outcome.altered_at:
             return
         for each in reversed(outcome.committed[moment.committed : place]):
-            run(reader, "select chronicle.revert_transaction(%s)", (each.transaction_id,))
+            statement = f"select chronicle.revert_transaction({each.transaction_id})"
+            outcome.trace.append(f"undo: {statement};")
+            run(reader, statement)
         place = moment.committed
         try:
             check_model(reader, moment.tables)
