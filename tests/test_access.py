@@ -837,34 +837,51 @@ def test_only_a_superuser_leaves_ordinary_triggers_out(db: Connection, role: str
 
 FUNCTIONS = {
     "app": {
-        *("changed_keys", "changes", "clear_context", "current_context", "log_audit_event"),
-        *("log_audit_events", "resolve_context", "set_context", "similar_names"),
+        *("carry_out_undo", "changed_keys", "changes", "clear_context", "current_context"),
+        *("log_audit_event", "log_audit_events", "record_revert", "resolve_context", "set_context"),
+        *("set_parent_event", "similar_names"),
     },
     "reader_a": {
-        *("administered_organizations", "capture_gaps", "changed_keys", "changes"),
-        *("has_capture_triggers", "has_key", "has_shape", "is_auditor", "is_known_by_oid"),
-        *("is_super_administrator", "known_table_id", "masked_key", "present_options"),
-        *("primary_key_columns", "principal", "renamed_columns", "runs_foreign_code"),
-        *("table_shape", "tracked_relation", "tracked_table_id", "uncovered_partitions"),
+        *("administered_organizations", "are_record_events_hidden", "are_table_events_hidden"),
+        *("are_transaction_events_hidden", "as_of_query", "canonical_key", "capture_columns"),
+        *("capture_gaps", "changed_keys", "changes", "check_cascades", "check_changes_are_known"),
+        *("check_time_is_known", "column_periods", "epoch_of", "fitted_id", "has_capture_triggers"),
+        *("has_departures", "has_key", "has_shape", "is_auditor", "is_interrupted"),
+        *("is_known_by_oid", "is_super_administrator", "key_expression", "known_table_id"),
+        *("live_image", "live_row_query", "masked_key", "merge_images", "net_changes"),
+        *("object_expression", "period_of_event", "plan_event_undo", "plan_transaction_undo"),
+        *("planned_undo", "present_image", "present_options", "primary_key_columns", "principal"),
+        *("rebuilt_line", "record_as_of", "record_condition", "record_events", "record_history"),
+        *("record_lines", "refuse_conflict", "refuse_hidden_events", "refuse_incomplete"),
+        *("renamed_columns", "revert_event", "revert_transaction", "rows_as_of"),
+        *("runs_foreign_code", "table_of", "table_shape", "table_with_history", "tracked_relation"),
+        *("tracked_table_id", "transaction_events", "translate_image", "typed_columns"),
+        *("typed_image", "uncovered_partitions", "undo_statement", "undo_steps", "without_changed"),
+        "without_retyped",
     },
     "admin": {
-        *("add_administrator", "capture_gaps", "check_owns_table", "check_trackable"),
-        *("confirm_row_capture", "confirm_truncate_capture", "create_capture_functions"),
-        *("create_truncate_function", "disable_tracking", "enable_tracking", "ensure_partitions"),
-        *("has_capture_triggers", "has_key", "has_shape", "is_captured_whole", "is_known_by_oid"),
-        *("known_table_id", "masked_key", "place_capture_triggers", "present_options"),
-        *("primary_key_columns", "principal", "refresh_tracking", "register_action"),
-        *("register_resource_type", "register_tracked_table", "remove_administrator"),
-        *("renamed_columns", "retire_tracked_table", "runs_foreign_code", "set_setting"),
-        *("share_rows", "table_shape", "tracked_relation", "tracked_table_id"),
-        *("tracking_options", "uncovered_partitions"),
+        *("add_administrator", "capture_columns", "capture_gaps", "check_can_be_read_whole"),
+        *("check_import", "check_owns_table", "check_trackable", "confirm_row_capture"),
+        *("confirm_truncate_capture", "create_capture_functions", "create_truncate_function"),
+        *("disable_tracking", "enable_tracking", "ensure_partitions", "fitted_id"),
+        *("has_capture_triggers", "has_key", "has_shape", "import_events", "is_captured_whole"),
+        *("is_known_by_oid", "key_expression", "key_order", "known_table_id", "masked_key"),
+        *("object_expression", "options_digest", "place_capture_triggers", "present_options"),
+        *("primary_key_columns", "principal", "record_imported_events", "record_snapshot_rows"),
+        *("refresh_tracking", "register_action", "register_resource_type"),
+        *("register_tracked_table", "remove_administrator", "renamed_columns"),
+        *("retire_tracked_table", "runs_foreign_code", "set_setting", "share_rows"),
+        *("similar_names", "snapshot_query", "snapshot_table", "table_shape", "tracked_relation"),
+        *("tracked_table_id", "tracking_options", "uncovered_partitions"),
     },
     "stranger": set[str](),
     "shopkeeper": set[str](),
 }
 """All that each of these may execute."""
 
-FUNCTIONS["auditor"] = FUNCTIONS["root_reader"] = FUNCTIONS["reader_b"] = FUNCTIONS["reader_a"]
+FUNCTIONS["root_reader"] = FUNCTIONS["reader_b"] = FUNCTIONS["reader_a"]
+# It tells of events whether or not they are hidden from others.
+FUNCTIONS["auditor"] = FUNCTIONS["reader_a"] | {"departures"}
 
 
 @pytest.mark.parametrize("role", FUNCTIONS)

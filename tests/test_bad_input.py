@@ -479,3 +479,45 @@ def test_what_is_refused_takes_nothing_else_along(db: Connection) -> None:
         assert str(value(db, call())) == EVENT_ID
     assert event(db, kept)
     assert [str(each) for each in claimed_ids(db)] == [EVENT_ID]
+
+
+# Names that tell what was done to pgchronicle itself.
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        ({"_resource_type": "'chronicle.setting'"}, "chronicle.setting"),
+        ({"_resource_type": "'chronicle.'", "_action": "'page.read'"}, "chronicle."),
+        ({"_action": "'chronicle.revert'"}, "chronicle.revert"),
+        # The action that follows from the type.
+        ({"_resource_type": "'chronicle'"}, "chronicle.read"),
+    ],
+)
+def test_a_name_of_the_log_itself_is_refused(
+    app: Connection, arguments: dict[str, str], name: str
+) -> None:
+    reserved = (
+        'Events about "chronicle." tell what was done to pgchronicle itself.',
+        "Give the resource type or action another name.",
+    )
+    assert refusal(app, call(**arguments)) == Refusal(
+        "42939", f"the name {name} is reserved", *reserved
+    )
+    fields = {"_actor_type": "'user'", "_action_type": "'read'", "_resource_type": "'page'"}
+    document = ", ".join(
+        f"'{field[1:]}', {literal}" for field, literal in (fields | arguments).items()
+    )
+    several = (
+        f"select chronicle.log_audit_events(jsonb_build_array(jsonb_build_object({document})))"
+    )
+    assert refusal(app, several) == Refusal(
+        "42939", f"event 1 of the set: the name {name} is reserved", *reserved
+    )
+
+
+@pytest.mark.parametrize("name", ["chronicles.page", "Chronicle.page", "my.chronicle.page"])
+def test_a_name_that_only_looks_like_one_of_the_log_is_taken(db: Connection, name: str) -> None:
+    with acting_as(db, "app"):
+        event_id = value(db, call(_resource_type=f"'{name}'"))
+    assert event(db, event_id)["action"] == f"{name}.read"

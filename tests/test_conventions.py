@@ -19,11 +19,22 @@ NO_PINNED_PATH = {
         )
     },
     "chronicle.uuid_v7_from(bytea)": "inlines into what logs and captures, as the former does",
+    "chronicle.merge_images(jsonb)": "an aggregate, which takes no settings",
+    "chronicle.carry_out_undo(text,uuid)": "the application's triggers fire in it, by its own path",
+    "chronicle.revert_event(uuid,boolean)": "hands that path on to the former",
+    "chronicle.revert_transaction(bigint,integer,boolean)": "hands that path on to the same",
 }
 """Functions without a search_path of their own, and why."""
 
 DEFINERS = {
     "chronicle.add_administrator": ("chronicle_owner", "the table is written through it alone"),
+    **{
+        f"chronicle.are_{what}_events_hidden": (
+            "chronicle_sealer",
+            "sees every event, and tells yes or no",
+        )
+        for what in ("record", "table", "transaction")
+    },
     "chronicle.confirm_row_capture": (
         "chronicle_writer",
         "closes the functions that the writer owns",
@@ -37,13 +48,22 @@ DEFINERS = {
         "chronicle_table_reader",
         "makes what reads a table before it is emptied",
     ),
+    "chronicle.departures": (
+        "chronicle_sealer",
+        "finds by an index what readers can not; ids only",
+    ),
     "chronicle.ensure_partitions": ("chronicle_owner", "a partition belongs to the table's owner"),
+    "chronicle.has_departures": ("chronicle_sealer", "sees every event, and tells yes or no"),
     "chronicle.is_event_recorded": ("chronicle_sealer", "sees every event, and tells yes or no"),
     "chronicle.log_audit_event": ("chronicle_writer", "inserts the event"),
+    "chronicle.note_interruption": ("chronicle_owner", "the list is written through it alone"),
+    "chronicle.record_imported_events": ("chronicle_writer", "inserts the events"),
     "chronicle.record_internal_event": (
         "chronicle_writer",
         "inserts the event, for owners of functions that may not",
     ),
+    "chronicle.record_revert": ("chronicle_owner", "may record what pgchronicle does"),
+    "chronicle.record_snapshot_rows": ("chronicle_writer", "inserts the events"),
     "chronicle.register_action": ("chronicle_owner", "the registry is written through it alone"),
     "chronicle.register_resource_type": (
         "chronicle_owner",
@@ -72,6 +92,11 @@ TABLE_GRANTS = {
     ("chronicle.events", "chronicle_sealer", "SELECT"),
     ("chronicle.events", "chronicle_writer", "INSERT"),
     ("chronicle.events_seq", "chronicle_writer", "USAGE"),
+    ("chronicle.imports", "chronicle_admin", "SELECT"),
+    ("chronicle.imports", "chronicle_reader", "SELECT"),
+    ("chronicle.imports", "chronicle_writer", "INSERT"),
+    ("chronicle.imports", "chronicle_writer", "SELECT"),
+    ("chronicle.imports", "chronicle_writer", "UPDATE"),
     ("chronicle.index_profiles", "chronicle_admin", "SELECT"),
     ("chronicle.index_profiles", "chronicle_reader", "SELECT"),
     ("chronicle.resource_types", "chronicle_admin", "SELECT"),
@@ -83,6 +108,11 @@ TABLE_GRANTS = {
     ("chronicle.settings", "chronicle_reader", "SELECT"),
     ("chronicle.settings", "chronicle_table_reader", "SELECT"),
     ("chronicle.settings", "chronicle_writer", "SELECT"),
+    ("chronicle.snapshots", "chronicle_admin", "SELECT"),
+    ("chronicle.snapshots", "chronicle_reader", "SELECT"),
+    ("chronicle.snapshots", "chronicle_writer", "INSERT"),
+    ("chronicle.snapshots", "chronicle_writer", "SELECT"),
+    ("chronicle.snapshots", "chronicle_writer", "UPDATE"),
     ("chronicle.table_names", "chronicle_admin", "SELECT"),
     ("chronicle.table_names", "chronicle_reader", "SELECT"),
     ("chronicle.table_names", "chronicle_table_reader", "SELECT"),
@@ -169,6 +199,24 @@ EVENT_COLUMNS = {
     "user_agent": "text",
     "client_info": "jsonb",
 }
+
+CHANGE_COLUMNS = {
+    name: {
+        "action": "text",
+        "record_id": "text",
+        "old_values": "jsonb",
+        "new_values": "jsonb",
+        "is_complete": "boolean",
+    }.get(name)
+    or EVENT_COLUMNS[name]
+    for name in (
+        *("event_id", "seq", "occurred_at", "transaction_id", "epoch", "origin", "action"),
+        *("record_id", "old_values", "new_values", "changed_columns", "is_complete"),
+        *("organization_id", "actor_type", "actor_id", "db_user", "context_state", "request_id"),
+        *("reason", "parent_event_id", "payload_error"),
+    )
+}
+"""What chronicle.record_history returns."""
 
 LOG_ARGUMENTS = {
     "_organization_id": "anycompatible",
@@ -468,16 +516,18 @@ def test_everything_belongs_to_a_role_of_ours(tracked: Connection) -> None:
             select n.nspowner, 'schema' from pg_namespace as n where n.nspname in {OURS}
             union all
             select c.relowner, 'relation' from pg_class as c
-            where c.relnamespace::regnamespace::text in {OURS} and c.relname <> 'row_changes'
+            where c.relnamespace::regnamespace::text in {OURS}
+                and c.relname not in ('row_changes', 'row_events')
             union all
-            select c.relowner, c.relname from pg_class as c
-            where c.relnamespace::regnamespace::text in {OURS} and c.relname = 'row_changes'
+            select c.relowner, 'view of events' from pg_class as c
+            where c.relname in ('row_changes', 'row_events')
             union all
             select p.proowner, case when p.prosecdef then 'definer' else 'function' end
             from pg_proc as p where p.pronamespace::regnamespace::text in {OURS}
             union all
             select t.typowner, 'type' from pg_type as t
-            where t.typnamespace::regnamespace::text in {OURS} and t.typname !~ 'row_changes$'
+            where t.typnamespace::regnamespace::text in {OURS}
+                and t.typname !~ 'row_(changes|events)$'
         ) as o (owner, kind)
         group by 1, 2 order by 2, 1
         """,
@@ -488,9 +538,9 @@ def test_everything_belongs_to_a_role_of_ours(tracked: Connection) -> None:
         ("chronicle_writer", "definer", True),
         ("chronicle_owner", "function", True),
         ("chronicle_owner", "relation", True),
-        ("chronicle_reader", "row_changes", True),
         ("chronicle_owner", "schema", True),
         ("chronicle_owner", "type", True),
+        ("chronicle_reader", "view of events", True),
     ]
 
 
@@ -636,7 +686,9 @@ def test_other_functions_have_the_signatures_of_the_contract(db: Connection) -> 
         where p.pronamespace = 'chronicle'::regnamespace
             and p.proname in (
                 'log_audit_events', 'changes', 'current_context', 'clear_context',
-                'enable_tracking', 'disable_tracking', 'refresh_tracking', 'ensure_partitions'
+                'enable_tracking', 'disable_tracking', 'refresh_tracking', 'ensure_partitions',
+                'record_history', 'record_as_of', 'rows_as_of', 'revert_event',
+                'revert_transaction', 'snapshot_table', 'import_events'
             )
         order by 1
         """,
@@ -659,26 +711,54 @@ def test_other_functions_have_the_signatures_of_the_contract(db: Connection) -> 
             "void",
         ),
         ("ensure_partitions", "_ahead integer DEFAULT NULL::integer", "SETOF text"),
+        (
+            "import_events",
+            "_source text, _query text, _batch_size integer DEFAULT NULL::integer",
+            "TABLE(events_imported bigint, events_total bigint, is_complete boolean)",
+        ),
         ("log_audit_events", "_events jsonb", "SETOF uuid"),
+        (
+            "record_as_of",
+            "_table regclass, _record_id text, _at timestamp with time zone",
+            "jsonb",
+        ),
+        ("record_history", "_table regclass, _record_id text", "SETOF chronicle.record_change"),
         (
             "refresh_tracking",
             "_table regclass DEFAULT NULL::regclass",
             "TABLE(table_name text, outcome text)",
         ),
+        ("revert_event", "_event_id uuid, _dry_run boolean DEFAULT false", "text"),
+        (
+            "revert_transaction",
+            "_transaction_id bigint, _epoch integer DEFAULT NULL::integer, "
+            "_dry_run boolean DEFAULT false",
+            "text",
+        ),
+        ("rows_as_of", "_row anyelement, _at timestamp with time zone", "SETOF anyelement"),
+        (
+            "snapshot_table",
+            "_table regclass, _batch_size integer DEFAULT NULL::integer",
+            "TABLE(rows_recorded bigint, rows_total bigint, is_complete boolean)",
+        ),
     ]
 
 
-def test_an_event_has_the_columns_of_the_contract(db: Connection) -> None:
+@pytest.mark.parametrize("relation", ["events", "record_change"])
+def test_an_event_and_a_change_of_a_record_have_the_columns_of_the_contract(
+    db: Connection, relation: str
+) -> None:
     found = rows(
         db,
         """
         select a.attname, format_type(a.atttypid, a.atttypmod)
         from pg_attribute as a
-        where a.attrelid = 'chronicle.events'::regclass and a.attnum > 0 and not a.attisdropped
+        where a.attrelid = ('chronicle.' || %s)::regclass and a.attnum > 0 and not a.attisdropped
         order by a.attnum
         """,
+        (relation,),
     )
-    assert found == list(EVENT_COLUMNS.items())
+    assert found == list((EVENT_COLUMNS if relation == "events" else CHANGE_COLUMNS).items())
 
 
 def test_events_are_partitioned_by_the_time_they_occurred(db: Connection) -> None:

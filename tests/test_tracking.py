@@ -71,10 +71,10 @@ def test_enabling_changing_and_disabling_are_events(db: Connection) -> None:
 def test_enabling_twice_changes_nothing(db: Connection, options: list[str]) -> None:
     everything = """
         select jsonb_agg(to_jsonb(t) order by t.table_id), (
-            select jsonb_agg(jsonb_build_array(oid, xmin::text) order by oid)
+            select jsonb_agg(jsonb_build_array(oid, ctid::text) order by oid)
             from pg_trigger where tgname ^@ '!chronicle'
         ), (
-            select jsonb_agg(jsonb_build_array(oid, xmin::text, proacl::text) order by oid)
+            select jsonb_agg(jsonb_build_array(oid, ctid::text, proacl::text) order by oid)
             from pg_proc where pronamespace = 'chronicle_capture'::regnamespace
         ), (select jsonb_agg(to_jsonb(p)) from chronicle.tracking_periods as p)
         from chronicle.tracked_tables as t
@@ -1276,3 +1276,13 @@ def test_a_table_of_which_the_right_to_consent_was_passed_on_is_still_its_owners
                 "42501",
                 "the owner of public.item has not asked for this",
             )
+
+
+def test_a_table_does_not_bear_a_name_of_the_log_itself(db: Connection) -> None:
+    run(db, f"create table public.item ({ITEM})")
+    reserved = "select chronicle.enable_tracking('public.item', 'chronicle.setting')"
+    refused = refusal(db, reserved)
+    assert (refused.sqlstate, refused.message) == (
+        "42939",
+        "the name chronicle.setting is reserved",
+    )
