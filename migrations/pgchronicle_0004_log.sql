@@ -709,11 +709,12 @@ begin
     insert into chronicle.event_keys (event_id, content_digest) values (_event_id, v_digest)
     on conflict (event_id) do nothing;
     if found then
-        -- The server makes version 7 only; to look for another would lock partitions for nothing.
-        if substr(_event_id::text, 15, 1) = '7' and chronicle.is_event_recorded(_event_id) then
+        -- Ids that the server makes are of version 7, and of imported events 8; to look for another
+        -- would lock partitions for nothing.
+        if substr(_event_id::text, 15, 1) in ('7', '8') and chronicle.is_event_recorded(_event_id) then
             raise exception 'the event id % is taken', _event_id
                 using errcode = 'ZC001',
-                    detail = 'An event that got its id from the server has it.',
+                    detail = 'An event that got its id from the server, or an import, has it.',
                     hint = 'Make a new id for each event, and repeat it only to retry that event.';
         end if;
         return true;

@@ -822,35 +822,35 @@ create or replace function chronicle.record_condition(
     _table regclass, _table_id integer, _record_id text
 )
 returns text
-language sql
+language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-    select concat(
-        c.condition || ' and ',
-        format(
-            'chronicle.fitted_id(%s) = %L',
-            chronicle.key_expression('old', _table, o.key_columns), _record_id
-        )
-    )
-    from chronicle.present_options(_table_id) as o
-    cross join lateral (
+declare
+    v_key constant name[] := (select o.key_columns from chronicle.present_options(_table_id) as o);
+    v_exactly constant text := format(
+        'chronicle.fitted_id(%s) = %L', chronicle.key_expression('old', _table, v_key), _record_id
+    );
+    v_values jsonb;
+begin
+    if _record_id ~ '^sha256:' then
+        return v_exactly;
+    elsif cardinality(v_key) = 1 then
+        v_values := jsonb_build_object(v_key[1], _record_id);
+    else
+        v_values := _record_id::jsonb;
+    end if;
+    return (
         select string_agg(
             case
-                when v.value is null then format('old.%I is null', k.name)
-                else format('old.%I = %L', k.name, v.value)
+                when v_values ->> k.name is null then format('old.%I is null', k.name)
+                else format('old.%I = %L', k.name, v_values ->> k.name)
             end,
-            ' and ' order by k.place
-        ) as condition
-        from unnest(o.key_columns) with ordinality as k (name, place)
-        cross join lateral (
-            select case
-                when cardinality(o.key_columns) = 1 then _record_id
-                else _record_id::jsonb ->> k.name
-            end as value
-        ) as v
-        where _record_id !~ '^sha256:'
-    ) as c
+            ' and '
+        )
+        from unnest(v_key) as k (name)
+    ) || ' and ' || v_exactly;
+end
 $$;
 
 comment on function chronicle.record_condition(regclass, integer, text) is
@@ -1540,10 +1540,12 @@ as $$
             when a.attgenerated = 'v' then format('(%s)', pg_get_expr(d.adbin, d.adrelid))
             when c.base_type in ('json'::regtype, 'jsonb'::regtype) and not c.is_array
                 then format(
-                    'case jsonb_typeof(i."!image" -> %1$L) when ''null'' then null '
-                    'when ''string'' then (i."!image" ->> %1$L)::%2$s '
-                    'else (i."!image" -> %1$L)::%2$s end',
-                    a.attname, x.type
+                    'case pg_catalog.jsonb_typeof(i."!image" operator(pg_catalog.->) %1$L) '
+                    'when ''null'' then null '
+                    'when ''string'' then (i."!image" operator(pg_catalog.->>) %1$L)::%2$s '
+                    'else (i."!image" operator(pg_catalog.->) %1$L)::%2$s end',
+                    a.attname,
+                    case when a.atttypid < 16384 then 'pg_catalog.' || x.type else x.type end
                 )
             else format('p.%I', a.attname)
         end,
@@ -1881,6 +1883,60 @@ comment on type chronicle.undo_step is
 'Private. What takes back the changes of one row: delete, update or insert; the row''s key as it is
 now, and what its columns are to hold.';
 
+-- A change that was taken back again is none: what counts is whether the row is the one that it was.
+create or replace function chronicle.later_change(
+    _table regclass, _table_id integer, _record_id text, _seq bigint, _live jsonb
+)
+returns uuid
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_periods constant chronicle.tracking_periods[] := array(
+        select p from chronicle.column_periods(_table_id) as p order by p.from_seq
+    );
+    v_first chronicle.row_events;
+    v_then jsonb;
+begin
+    select e.* into v_first
+    from chronicle.record_events(_table_id, _record_id) as e
+    where e.seq > _seq and e.origin = 'captured'
+    order by e.seq
+    limit 1;
+    if v_first.event_id is null then
+        return null;
+    end if;
+    if v_first.key_before = _record_id then
+        select chronicle.translate_image(
+            h.old_values,
+            chronicle.period_of_event(v_periods, v_first.seq, v_first.columns),
+            v_periods[cardinality(v_periods)]
+        )
+        into v_then
+        from chronicle.record_history(_table, _record_id) as h
+        where h.event_id = v_first.event_id and h.is_complete;
+        if v_then is null then
+            return v_first.event_id;
+        end if;
+    end if;
+    -- Neither there then nor now, or the same then and now.
+    return case
+        when coalesce(_live || v_then = _live, v_then is null and _live is null) then null
+        else v_first.event_id
+    end;
+end
+$$;
+
+comment on function chronicle.later_change(regclass, integer, text, bigint, jsonb) is
+'Private. The first change of a record after an event, if the record is not what it was then.
+_live: what it is now; null for no row.';
+
+revoke execute on function chronicle.later_change(regclass, integer, text, bigint, jsonb)
+from public;
+grant execute on function chronicle.later_change(regclass, integer, text, bigint, jsonb)
+to chronicle_reader;
+
 -- What is to be done to the rows of one table, each looked at as it is now. In a conflict nothing
 -- is done: a row that was changed since is somebody else''s work.
 create or replace function chronicle.undo_steps(
@@ -1909,14 +1965,13 @@ begin
                 chronicle.record_condition(_table, _table_id, v_net.key_after)
             );
         end if;
-        select e.event_id into v_later
-        from chronicle.record_events(
-            _table_id, coalesce(v_net.key_after, v_net.key_before)
-        ) as e
-        where e.seq > v_net.last_seq and e.origin = 'captured'
-        order by e.seq
-        limit 1;
-        if found then
+        v_live := chronicle.live_image(
+            _table, _table_id, coalesce(v_net.key_after, v_net.key_before)
+        );
+        v_later := chronicle.later_change(
+            _table, _table_id, coalesce(v_net.key_after, v_net.key_before), v_net.last_seq, v_live
+        );
+        if v_later is not null then
             perform chronicle.refuse_conflict(
                 format(
                     'Record %s of %s was changed since, by event %s.',
@@ -1925,10 +1980,6 @@ begin
                 'Take back the later change first, or change the row by hand.'
             );
         end if;
-
-        v_live := chronicle.live_image(
-            _table, _table_id, coalesce(v_net.key_after, v_net.key_before)
-        );
         if (v_net.key_after is null) <> (v_live is null)
             or not v_net.is_drifted and v_live <> v_live || v_net.image_after
         then
@@ -1998,7 +2049,8 @@ to chronicle_reader;
 
 -- One statement, so that foreign keys are looked at when all of it is done. Rows go before others
 -- change, and those before others come, so that a unique value is free when it is needed. Steps
--- that set the same columns of the same table go together.
+-- that set the same columns of the same table go together. Every name in it is qualified, since it
+-- is executed under the caller's search_path.
 create or replace function chronicle.undo_statement(_steps chronicle.undo_step[])
 returns text
 language sql
@@ -2046,33 +2098,35 @@ as $$
                     when 'delete' then
                         E'%1$s as (\n'
                         '    delete from %2$s %3$s as t\n'
-                        '    using pg_catalog.jsonb_array_elements(%4$L) as d\n'
+                        '    using pg_catalog.jsonb_array_elements(%4$L::pg_catalog.jsonb) as d\n'
                         '    cross join lateral '
-                        'pg_catalog.jsonb_populate_record(null::%3$s, d -> ''key'') as k\n'
+                        'pg_catalog.jsonb_populate_record(null::%3$s, d operator(pg_catalog.->) ''key'') as k\n'
                         '    where %5$s\n'
                         '    returning 1\n)'
                     when 'update' then
                         E'%1$s as (\n'
                         '    update %2$s %3$s as t\n'
                         '    set %6$s\n'
-                        '    from pg_catalog.jsonb_array_elements(%4$L) as d\n'
+                        '    from pg_catalog.jsonb_array_elements(%4$L::pg_catalog.jsonb) as d\n'
                         '    cross join lateral '
-                        'pg_catalog.jsonb_populate_record(null::%3$s, d -> ''key'') as k\n'
-                        '    cross join lateral (select d -> ''image'' as "!image") as i\n'
+                        'pg_catalog.jsonb_populate_record(null::%3$s, d operator(pg_catalog.->) ''key'') as k\n'
+                        '    cross join lateral '
+                        '(select d operator(pg_catalog.->) ''image'' as "!image") as i\n'
                         '    cross join lateral '
                         'pg_catalog.jsonb_populate_record('
-                        'null::%3$s, i."!image" - %9$L::text[]) as p\n'
+                        'null::%3$s, i."!image" operator(pg_catalog.-) %9$L::pg_catalog.text[]) as p\n'
                         '    where %5$s\n'
                         '    returning 1\n)'
                     else
                         E'%1$s as (\n'
                         '    insert into %3$s (%7$s) overriding system value\n'
                         '    select %8$s\n'
-                        '    from pg_catalog.jsonb_array_elements(%4$L) as d\n'
-                        '    cross join lateral (select d -> ''image'' as "!image") as i\n'
+                        '    from pg_catalog.jsonb_array_elements(%4$L::pg_catalog.jsonb) as d\n'
+                        '    cross join lateral '
+                        '(select d operator(pg_catalog.->) ''image'' as "!image") as i\n'
                         '    cross join lateral '
                         'pg_catalog.jsonb_populate_record('
-                        'null::%3$s, i."!image" - %9$L::text[]) as p\n'
+                        'null::%3$s, i."!image" operator(pg_catalog.-) %9$L::pg_catalog.text[]) as p\n'
                         '    returning 1\n)'
                 end,
                 p.name,
@@ -2094,8 +2148,9 @@ as $$
                         when jsonb_path_exists(
                             p.data, '$[*].key ? (@.keyvalue().value == null)'
                         )
-                            then 't.%1$I is not distinct from k.%1$I'
-                        else 't.%1$I = k.%1$I'
+                            then '(t.%1$I operator(pg_catalog.=) k.%1$I '
+                                'or t.%1$I is null and k.%1$I is null)'
+                        else 't.%1$I operator(pg_catalog.=) k.%1$I'
                     end,
                     n.name
                 ),
@@ -2123,7 +2178,10 @@ as $$
     select case when count(*) > 0 then format(
         E'with %s\nselect %s',
         string_agg(t.text, E',\n' order by t.turn, t.name),
-        string_agg(format('(select count(*) from %s)', t.name), ' + ' order by t.turn, t.name)
+        string_agg(
+            format('(select pg_catalog.count(*) from %s)', t.name),
+            ' operator(pg_catalog.+) ' order by t.turn, t.name
+        )
     ) end
     from texts as t
 $$;
@@ -2394,9 +2452,40 @@ revoke execute on function chronicle.plan_transaction_undo(bigint, integer, bool
 grant execute on function chronicle.plan_transaction_undo(bigint, integer, boolean)
 to chronicle_reader;
 
+-- Runs as the sealer, who reads every event, for chronicle.record_revert alone.
+create or replace function chronicle.transaction_events(_transaction_id bigint, _epoch integer)
+returns jsonb
+language sql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set row_security = on
+as $$
+    select coalesce(
+        jsonb_agg(e.event_id order by e.seq) filter (where e.place <= 1000), '[]'
+    )
+    from (
+        select e.event_id, e.seq, row_number() over (order by e.seq) as place
+        from chronicle.events as e
+        where e.transaction_id = _transaction_id and e.epoch = _epoch and e.origin = 'captured'
+    ) as e
+$$;
+
+comment on function chronicle.transaction_events(bigint, integer) is
+'Private. The ids of the captured events of a transaction, the first thousand of them.';
+
+revoke execute on function chronicle.transaction_events(bigint, integer) from public;
+alter function chronicle.transaction_events(bigint, integer) owner to chronicle_sealer;
+
+-- A change of owner turns the old owner's right into the new one's, so it is granted again by that
+-- one.
+set local role chronicle_sealer;
+grant execute on function chronicle.transaction_events(bigint, integer) to chronicle_owner;
+set local role chronicle_owner;
+
 -- Runs as the owner, who may record what pgchronicle does.
 create or replace function chronicle.record_revert(
-    _resource_type text, _resource_id text, _parent_event_id uuid, _action_meta jsonb
+    _event_id uuid, _transaction_id bigint, _epoch integer
 )
 returns uuid
 language sql
@@ -2405,17 +2494,28 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
     select chronicle.record_internal_event(
-        'logged', 'execute', 'chronicle.revert', _resource_type, _resource_id,
-        chronicle.current_context() ->> 'organization_id', null, null, _action_meta,
-        _parent_event_id => _parent_event_id
+        'logged', 'execute', 'chronicle.revert',
+        case when _event_id is null then 'chronicle.transaction' else 'chronicle.event' end,
+        coalesce(_event_id::text, _transaction_id::text),
+        chronicle.current_context() ->> 'organization_id', null, null,
+        case
+            when _event_id is null then jsonb_build_object(
+                'transaction_id', _transaction_id,
+                'epoch', _epoch,
+                'events', chronicle.transaction_events(_transaction_id, _epoch)
+            )
+            else jsonb_build_object('events', jsonb_build_array(_event_id))
+        end,
+        _parent_event_id => _event_id
     )
 $$;
 
-comment on function chronicle.record_revert(text, text, uuid, jsonb) is
-'Private. Records that changes are about to be taken back. Returns the event''s id.';
+comment on function chronicle.record_revert(uuid, bigint, integer) is
+'Private. Records that an event, or else a transaction, is about to be taken back. Returns the id of
+that record.';
 
-revoke execute on function chronicle.record_revert(text, text, uuid, jsonb) from public;
-grant execute on function chronicle.record_revert(text, text, uuid, jsonb) to chronicle_app;
+revoke execute on function chronicle.record_revert(uuid, bigint, integer) from public;
+grant execute on function chronicle.record_revert(uuid, bigint, integer) to chronicle_app;
 
 -- The captured changes of an undo carry the id of the event that tells of it. Returns what the
 -- context was before.
@@ -2492,10 +2592,7 @@ begin
     if not _dry_run and v_statement is not null then
         perform chronicle.carry_out_undo(
             v_statement,
-            chronicle.record_revert(
-                'chronicle.event', _event_id::pg_catalog.text, _event_id,
-                pg_catalog.jsonb_build_object('events', pg_catalog.jsonb_build_array(_event_id))
-            )
+            chronicle.record_revert(_event_id, null, null)
         );
     end if;
     return v_statement;
@@ -2538,34 +2635,6 @@ comment on function chronicle.epoch_of(bigint, integer) is
 revoke execute on function chronicle.epoch_of(bigint, integer) from public;
 grant execute on function chronicle.epoch_of(bigint, integer) to chronicle_reader;
 
-create or replace function chronicle.transaction_events(_transaction_id bigint, _epoch integer)
-returns jsonb
-language sql
-stable
-set search_path = pg_catalog, pg_temp
-as $$
-    select jsonb_build_object(
-        'transaction_id', _transaction_id,
-        'epoch', _epoch,
-        'events', coalesce(
-            jsonb_agg(e.event_id order by e.seq) filter (where e.place <= 1000), '[]'
-        ),
-        'number_of_events', count(*)
-    )
-    from (
-        select e.event_id, e.seq, row_number() over (order by e.seq) as place
-        from chronicle.row_events as e
-        where e.transaction_id = _transaction_id and e.epoch = _epoch and e.origin = 'captured'
-    ) as e
-$$;
-
-comment on function chronicle.transaction_events(bigint, integer) is
-'Private. What the event of an undo says of the transaction: its number, epoch and events, the first
-thousand of them by id.';
-
-revoke execute on function chronicle.transaction_events(bigint, integer) from public;
-grant execute on function chronicle.transaction_events(bigint, integer) to chronicle_reader;
-
 -- Runs as its caller, and so does the statement.
 create or replace function chronicle.revert_transaction(
     _transaction_id bigint, _epoch integer default null, _dry_run boolean default false
@@ -2582,10 +2651,7 @@ begin
     if not _dry_run and v_statement is not null then
         perform chronicle.carry_out_undo(
             v_statement,
-            chronicle.record_revert(
-                'chronicle.transaction', _transaction_id::pg_catalog.text, null,
-                chronicle.transaction_events(_transaction_id, v_epoch)
-            )
+            chronicle.record_revert(null, _transaction_id, v_epoch)
         );
     end if;
     return v_statement;
@@ -2963,8 +3029,9 @@ declare
     v_rows record;
 begin
     perform chronicle.check_can_be_read_whole(_table, v_table_id, _batch_size);
-    -- One snapshot of a table at a time; a second call goes on where the first ends.
-    perform pg_advisory_xact_lock('chronicle.snapshots'::regclass::oid::integer, v_table_id);
+    -- One snapshot of a table at a time; a second call goes on where the first ends. Neither readers
+    -- nor writers wait for this lock.
+    execute format('lock table %s in share update exclusive mode', _table);
     select r.* into strict v_options
     from chronicle.table_registry as r
     where r.table_id = v_table_id;
@@ -3187,6 +3254,55 @@ SHA-256 of the JSON array of both, as a UUID of version 8.';
 revoke execute on function chronicle.imported_event_id(text, text) from public;
 grant execute on function chronicle.imported_event_id(text, text) to chronicle_writer;
 
+-- Runs as the sealer, who reads every event, and tells yes or no.
+create or replace function chronicle.is_event_imported(_event_id uuid)
+returns boolean
+language sql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set row_security = on
+as $$
+    select exists (
+        select from chronicle.events as e where e.event_id = _event_id and e.origin = 'imported'
+    )
+$$;
+
+comment on function chronicle.is_event_imported(uuid) is
+'Private. Whether an imported event has this id.';
+
+revoke execute on function chronicle.is_event_imported(uuid) from public;
+grant execute on function chronicle.is_event_imported(uuid) to chronicle_writer;
+alter function chronicle.is_event_imported(uuid) owner to chronicle_sealer;
+
+-- Runs as the writer, who keeps the list. One import of a source at a time: a second one waits here,
+-- and goes on where the first ends.
+create or replace function chronicle.begin_import(_source text)
+returns text
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_last_source_id text;
+begin
+    insert into chronicle.imports (source) values (_source) on conflict do nothing;
+    select i.last_source_id into v_last_source_id
+    from chronicle.imports as i
+    where i.source = _source
+    for update;
+    return v_last_source_id;
+end
+$$;
+
+comment on function chronicle.begin_import(text) is
+'Private. Where the last import from a source ended; null when there was none.';
+
+revoke execute on function chronicle.begin_import(text) from public;
+grant execute on function chronicle.begin_import(text) to chronicle_admin;
+alter function chronicle.begin_import(text) owner to chronicle_writer;
+
 -- Runs as the writer. What the events tell is the caller's word, an administrator's, and origin and
 -- db_user say so.
 create or replace function chronicle.record_imported_events(
@@ -3213,7 +3329,18 @@ begin
     loop
         perform chronicle.check_imported_event(v_event);
         v_event_id := chronicle.imported_event_id(_source, v_event.source_id);
-        continue when chronicle.is_event_recorded(v_event_id);
+        if chronicle.is_event_recorded(v_event_id) then
+            if not chronicle.is_event_imported(v_event_id) then
+                raise exception 'event id % belongs to another event', v_event_id
+                    using errcode = 'ZC001',
+                        detail = format(
+                            'It is the one of row "%s" of %s, and somebody has logged an event '
+                            'with it.', v_event.source_id, _source
+                        ),
+                        hint = 'Import under another name of the source.';
+            end if;
+            continue;
+        end if;
         v_changed_columns := chronicle.changed_keys(
             v_event.details_before, v_event.details_after
         );
@@ -3263,15 +3390,13 @@ begin
         events_imported := events_imported + 1;
     end loop;
 
-    insert into chronicle.imports as i (source, last_source_id, events_imported)
-    values (
-        _source, _last_source_id, record_imported_events.events_imported
-    )
-    on conflict on constraint imports_pkey do update set
-        last_source_id = coalesce(excluded.last_source_id, i.last_source_id),
-        events_imported = i.events_imported + excluded.events_imported,
+    update chronicle.imports as i
+    set
+        last_source_id = coalesce(_last_source_id, i.last_source_id),
+        events_imported = i.events_imported + record_imported_events.events_imported,
         last_at = clock_timestamp()
-    returning i.events_imported into events_total;
+    where i.source = _source
+    returning i.events_imported into strict events_total;
     perform chronicle.log_management_event(
         'create', 'chronicle.import', 'chronicle.import', left(_source, 200), null,
         jsonb_build_object(
@@ -3324,8 +3449,8 @@ begin
     end if;
 
     execute format(
-        'select array(select k.key from jsonb_object_keys(to_jsonb(s)) as k (key)) '
-        'from (select 1) as one left join (select q.* from (%s) as q limit 1) as s on true', _query
+        E'select array(select k.key from jsonb_object_keys(to_jsonb(s)) as k (key)) '
+        'from (select 1) as one left join (select q.* from (%s\n) as q limit 1) as s on true', _query
     )
     into v_columns;
     select c.name into v_unknown
@@ -3374,18 +3499,16 @@ declare
 begin
     _query := rtrim(_query, E'; \t\n\r');
     perform chronicle.check_import(_source, _query, _batch_size);
-    -- One import of a source at a time; a second call goes on where the first ends.
-    perform pg_advisory_xact_lock('chronicle.imports'::regclass::oid::integer, hashtext(_source));
-    select i.last_source_id into v_last_id from chronicle.imports as i where i.source = _source;
+    v_last_id := chronicle.begin_import(_source);
 
     events_imported := 0;
     is_complete := false;
     while not is_complete and (_batch_size is null or _batch_size > 0) loop
         v_size := least(1000, _batch_size);
         execute format(
-            'select coalesce(jsonb_agg(to_jsonb(s)), ''[]'') as events, count(*) as rows, '
+            E'select coalesce(jsonb_agg(to_jsonb(s)), ''[]'') as events, count(*) as rows, '
             '(array_agg(format(''%%s'', s.source_id)))[count(*)] as last_id '
-            'from (select q.* from (%s) as q %s order by q.source_id limit %s) as s',
+            'from (select q.* from (%s\n) as q %s order by q.source_id limit %s) as s',
             _query,
             case when v_last_id is not null then format('where q.source_id > %L', v_last_id) end,
             v_size

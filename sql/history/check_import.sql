@@ -30,8 +30,8 @@ begin
     end if;
 
     execute format(
-        'select array(select k.key from jsonb_object_keys(to_jsonb(s)) as k (key)) '
-        'from (select 1) as one left join (select q.* from (%s) as q limit 1) as s on true', _query
+        E'select array(select k.key from jsonb_object_keys(to_jsonb(s)) as k (key)) '
+        'from (select 1) as one left join (select q.* from (%s\n) as q limit 1) as s on true', _query
     )
     into v_columns;
     select c.name into v_unknown

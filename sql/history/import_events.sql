@@ -17,18 +17,16 @@ declare
 begin
     _query := rtrim(_query, E'; \t\n\r');
     perform chronicle.check_import(_source, _query, _batch_size);
-    -- One import of a source at a time; a second call goes on where the first ends.
-    perform pg_advisory_xact_lock('chronicle.imports'::regclass::oid::integer, hashtext(_source));
-    select i.last_source_id into v_last_id from chronicle.imports as i where i.source = _source;
+    v_last_id := chronicle.begin_import(_source);
 
     events_imported := 0;
     is_complete := false;
     while not is_complete and (_batch_size is null or _batch_size > 0) loop
         v_size := least(1000, _batch_size);
         execute format(
-            'select coalesce(jsonb_agg(to_jsonb(s)), ''[]'') as events, count(*) as rows, '
+            E'select coalesce(jsonb_agg(to_jsonb(s)), ''[]'') as events, count(*) as rows, '
             '(array_agg(format(''%%s'', s.source_id)))[count(*)] as last_id '
-            'from (select q.* from (%s) as q %s order by q.source_id limit %s) as s',
+            'from (select q.* from (%s\n) as q %s order by q.source_id limit %s) as s',
             _query,
             case when v_last_id is not null then format('where q.source_id > %L', v_last_id) end,
             v_size

@@ -4,35 +4,35 @@ create or replace function chronicle.record_condition(
     _table regclass, _table_id integer, _record_id text
 )
 returns text
-language sql
+language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-    select concat(
-        c.condition || ' and ',
-        format(
-            'chronicle.fitted_id(%s) = %L',
-            chronicle.key_expression('old', _table, o.key_columns), _record_id
-        )
-    )
-    from chronicle.present_options(_table_id) as o
-    cross join lateral (
+declare
+    v_key constant name[] := (select o.key_columns from chronicle.present_options(_table_id) as o);
+    v_exactly constant text := format(
+        'chronicle.fitted_id(%s) = %L', chronicle.key_expression('old', _table, v_key), _record_id
+    );
+    v_values jsonb;
+begin
+    if _record_id ~ '^sha256:' then
+        return v_exactly;
+    elsif cardinality(v_key) = 1 then
+        v_values := jsonb_build_object(v_key[1], _record_id);
+    else
+        v_values := _record_id::jsonb;
+    end if;
+    return (
         select string_agg(
             case
-                when v.value is null then format('old.%I is null', k.name)
-                else format('old.%I = %L', k.name, v.value)
+                when v_values ->> k.name is null then format('old.%I is null', k.name)
+                else format('old.%I = %L', k.name, v_values ->> k.name)
             end,
-            ' and ' order by k.place
-        ) as condition
-        from unnest(o.key_columns) with ordinality as k (name, place)
-        cross join lateral (
-            select case
-                when cardinality(o.key_columns) = 1 then _record_id
-                else _record_id::jsonb ->> k.name
-            end as value
-        ) as v
-        where _record_id !~ '^sha256:'
-    ) as c
+            ' and '
+        )
+        from unnest(v_key) as k (name)
+    ) || ' and ' || v_exactly;
+end
 $$;
 
 comment on function chronicle.record_condition(regclass, integer, text) is

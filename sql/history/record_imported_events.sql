@@ -24,7 +24,18 @@ begin
     loop
         perform chronicle.check_imported_event(v_event);
         v_event_id := chronicle.imported_event_id(_source, v_event.source_id);
-        continue when chronicle.is_event_recorded(v_event_id);
+        if chronicle.is_event_recorded(v_event_id) then
+            if not chronicle.is_event_imported(v_event_id) then
+                raise exception 'event id % belongs to another event', v_event_id
+                    using errcode = 'ZC001',
+                        detail = format(
+                            'It is the one of row "%s" of %s, and somebody has logged an event '
+                            'with it.', v_event.source_id, _source
+                        ),
+                        hint = 'Import under another name of the source.';
+            end if;
+            continue;
+        end if;
         v_changed_columns := chronicle.changed_keys(
             v_event.details_before, v_event.details_after
         );
@@ -74,15 +85,13 @@ begin
         events_imported := events_imported + 1;
     end loop;
 
-    insert into chronicle.imports as i (source, last_source_id, events_imported)
-    values (
-        _source, _last_source_id, record_imported_events.events_imported
-    )
-    on conflict on constraint imports_pkey do update set
-        last_source_id = coalesce(excluded.last_source_id, i.last_source_id),
-        events_imported = i.events_imported + excluded.events_imported,
+    update chronicle.imports as i
+    set
+        last_source_id = coalesce(_last_source_id, i.last_source_id),
+        events_imported = i.events_imported + record_imported_events.events_imported,
         last_at = clock_timestamp()
-    returning i.events_imported into events_total;
+    where i.source = _source
+    returning i.events_imported into strict events_total;
     perform chronicle.log_management_event(
         'create', 'chronicle.import', 'chronicle.import', left(_source, 200), null,
         jsonb_build_object(

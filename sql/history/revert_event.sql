@@ -13,10 +13,7 @@ begin
     if not _dry_run and v_statement is not null then
         perform chronicle.carry_out_undo(
             v_statement,
-            chronicle.record_revert(
-                'chronicle.event', _event_id::pg_catalog.text, _event_id,
-                pg_catalog.jsonb_build_object('events', pg_catalog.jsonb_build_array(_event_id))
-            )
+            chronicle.record_revert(_event_id, null, null)
         );
     end if;
     return v_statement;

@@ -14,10 +14,7 @@ begin
     if not _dry_run and v_statement is not null then
         perform chronicle.carry_out_undo(
             v_statement,
-            chronicle.record_revert(
-                'chronicle.transaction', _transaction_id::pg_catalog.text, null,
-                chronicle.transaction_events(_transaction_id, v_epoch)
-            )
+            chronicle.record_revert(null, _transaction_id, v_epoch)
         );
     end if;
     return v_statement;

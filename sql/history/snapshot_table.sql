@@ -23,8 +23,9 @@ declare
     v_rows record;
 begin
     perform chronicle.check_can_be_read_whole(_table, v_table_id, _batch_size);
-    -- One snapshot of a table at a time; a second call goes on where the first ends.
-    perform pg_advisory_xact_lock('chronicle.snapshots'::regclass::oid::integer, v_table_id);
+    -- One snapshot of a table at a time; a second call goes on where the first ends. Neither readers
+    -- nor writers wait for this lock.
+    execute format('lock table %s in share update exclusive mode', _table);
     select r.* into strict v_options
     from chronicle.table_registry as r
     where r.table_id = v_table_id;

@@ -1,27 +1,30 @@
+-- Runs as the sealer, who reads every event, for chronicle.record_revert alone.
 create or replace function chronicle.transaction_events(_transaction_id bigint, _epoch integer)
 returns jsonb
 language sql
 stable
+security definer
 set search_path = pg_catalog, pg_temp
+set row_security = on
 as $$
-    select jsonb_build_object(
-        'transaction_id', _transaction_id,
-        'epoch', _epoch,
-        'events', coalesce(
-            jsonb_agg(e.event_id order by e.seq) filter (where e.place <= 1000), '[]'
-        ),
-        'number_of_events', count(*)
+    select coalesce(
+        jsonb_agg(e.event_id order by e.seq) filter (where e.place <= 1000), '[]'
     )
     from (
         select e.event_id, e.seq, row_number() over (order by e.seq) as place
-        from chronicle.row_events as e
+        from chronicle.events as e
         where e.transaction_id = _transaction_id and e.epoch = _epoch and e.origin = 'captured'
     ) as e
 $$;
 
 comment on function chronicle.transaction_events(bigint, integer) is
-'Private. What the event of an undo says of the transaction: its number, epoch and events, the first
-thousand of them by id.';
+'Private. The ids of the captured events of a transaction, the first thousand of them.';
 
 revoke execute on function chronicle.transaction_events(bigint, integer) from public;
-grant execute on function chronicle.transaction_events(bigint, integer) to chronicle_reader;
+alter function chronicle.transaction_events(bigint, integer) owner to chronicle_sealer;
+
+-- A change of owner turns the old owner's right into the new one's, so it is granted again by that
+-- one.
+set local role chronicle_sealer;
+grant execute on function chronicle.transaction_events(bigint, integer) to chronicle_owner;
+set local role chronicle_owner;

@@ -13,10 +13,12 @@ as $$
             when a.attgenerated = 'v' then format('(%s)', pg_get_expr(d.adbin, d.adrelid))
             when c.base_type in ('json'::regtype, 'jsonb'::regtype) and not c.is_array
                 then format(
-                    'case jsonb_typeof(i."!image" -> %1$L) when ''null'' then null '
-                    'when ''string'' then (i."!image" ->> %1$L)::%2$s '
-                    'else (i."!image" -> %1$L)::%2$s end',
-                    a.attname, x.type
+                    'case pg_catalog.jsonb_typeof(i."!image" operator(pg_catalog.->) %1$L) '
+                    'when ''null'' then null '
+                    'when ''string'' then (i."!image" operator(pg_catalog.->>) %1$L)::%2$s '
+                    'else (i."!image" operator(pg_catalog.->) %1$L)::%2$s end',
+                    a.attname,
+                    case when a.atttypid < 16384 then 'pg_catalog.' || x.type else x.type end
                 )
             else format('p.%I', a.attname)
         end,

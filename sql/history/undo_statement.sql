@@ -1,6 +1,7 @@
 -- One statement, so that foreign keys are looked at when all of it is done. Rows go before others
 -- change, and those before others come, so that a unique value is free when it is needed. Steps
--- that set the same columns of the same table go together.
+-- that set the same columns of the same table go together. Every name in it is qualified, since it
+-- is executed under the caller's search_path.
 create or replace function chronicle.undo_statement(_steps chronicle.undo_step[])
 returns text
 language sql
@@ -48,33 +49,35 @@ as $$
                     when 'delete' then
                         E'%1$s as (\n'
                         '    delete from %2$s %3$s as t\n'
-                        '    using pg_catalog.jsonb_array_elements(%4$L) as d\n'
+                        '    using pg_catalog.jsonb_array_elements(%4$L::pg_catalog.jsonb) as d\n'
                         '    cross join lateral '
-                        'pg_catalog.jsonb_populate_record(null::%3$s, d -> ''key'') as k\n'
+                        'pg_catalog.jsonb_populate_record(null::%3$s, d operator(pg_catalog.->) ''key'') as k\n'
                         '    where %5$s\n'
                         '    returning 1\n)'
                     when 'update' then
                         E'%1$s as (\n'
                         '    update %2$s %3$s as t\n'
                         '    set %6$s\n'
-                        '    from pg_catalog.jsonb_array_elements(%4$L) as d\n'
+                        '    from pg_catalog.jsonb_array_elements(%4$L::pg_catalog.jsonb) as d\n'
                         '    cross join lateral '
-                        'pg_catalog.jsonb_populate_record(null::%3$s, d -> ''key'') as k\n'
-                        '    cross join lateral (select d -> ''image'' as "!image") as i\n'
+                        'pg_catalog.jsonb_populate_record(null::%3$s, d operator(pg_catalog.->) ''key'') as k\n'
+                        '    cross join lateral '
+                        '(select d operator(pg_catalog.->) ''image'' as "!image") as i\n'
                         '    cross join lateral '
                         'pg_catalog.jsonb_populate_record('
-                        'null::%3$s, i."!image" - %9$L::text[]) as p\n'
+                        'null::%3$s, i."!image" operator(pg_catalog.-) %9$L::pg_catalog.text[]) as p\n'
                         '    where %5$s\n'
                         '    returning 1\n)'
                     else
                         E'%1$s as (\n'
                         '    insert into %3$s (%7$s) overriding system value\n'
                         '    select %8$s\n'
-                        '    from pg_catalog.jsonb_array_elements(%4$L) as d\n'
-                        '    cross join lateral (select d -> ''image'' as "!image") as i\n'
+                        '    from pg_catalog.jsonb_array_elements(%4$L::pg_catalog.jsonb) as d\n'
+                        '    cross join lateral '
+                        '(select d operator(pg_catalog.->) ''image'' as "!image") as i\n'
                         '    cross join lateral '
                         'pg_catalog.jsonb_populate_record('
-                        'null::%3$s, i."!image" - %9$L::text[]) as p\n'
+                        'null::%3$s, i."!image" operator(pg_catalog.-) %9$L::pg_catalog.text[]) as p\n'
                         '    returning 1\n)'
                 end,
                 p.name,
@@ -96,8 +99,9 @@ as $$
                         when jsonb_path_exists(
                             p.data, '$[*].key ? (@.keyvalue().value == null)'
                         )
-                            then 't.%1$I is not distinct from k.%1$I'
-                        else 't.%1$I = k.%1$I'
+                            then '(t.%1$I operator(pg_catalog.=) k.%1$I '
+                                'or t.%1$I is null and k.%1$I is null)'
+                        else 't.%1$I operator(pg_catalog.=) k.%1$I'
                     end,
                     n.name
                 ),
@@ -125,7 +129,10 @@ as $$
     select case when count(*) > 0 then format(
         E'with %s\nselect %s',
         string_agg(t.text, E',\n' order by t.turn, t.name),
-        string_agg(format('(select count(*) from %s)', t.name), ' + ' order by t.turn, t.name)
+        string_agg(
+            format('(select pg_catalog.count(*) from %s)', t.name),
+            ' operator(pg_catalog.+) ' order by t.turn, t.name
+        )
     ) end
     from texts as t
 $$;

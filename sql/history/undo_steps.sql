@@ -26,14 +26,13 @@ begin
                 chronicle.record_condition(_table, _table_id, v_net.key_after)
             );
         end if;
-        select e.event_id into v_later
-        from chronicle.record_events(
-            _table_id, coalesce(v_net.key_after, v_net.key_before)
-        ) as e
-        where e.seq > v_net.last_seq and e.origin = 'captured'
-        order by e.seq
-        limit 1;
-        if found then
+        v_live := chronicle.live_image(
+            _table, _table_id, coalesce(v_net.key_after, v_net.key_before)
+        );
+        v_later := chronicle.later_change(
+            _table, _table_id, coalesce(v_net.key_after, v_net.key_before), v_net.last_seq, v_live
+        );
+        if v_later is not null then
             perform chronicle.refuse_conflict(
                 format(
                     'Record %s of %s was changed since, by event %s.',
@@ -42,10 +41,6 @@ begin
                 'Take back the later change first, or change the row by hand.'
             );
         end if;
-
-        v_live := chronicle.live_image(
-            _table, _table_id, coalesce(v_net.key_after, v_net.key_before)
-        );
         if (v_net.key_after is null) <> (v_live is null)
             or not v_net.is_drifted and v_live <> v_live || v_net.image_after
         then
