@@ -80,6 +80,8 @@ def heading(change: RecordChange, record_id: str) -> list[Part]:
         parts.append((f"request {clean(change.request_id)}", "dim"))
     if change.reason is not None:
         parts.append((f'"{clean(change.reason)}"', "italic"))
+    if change.parent_event_id is not None:
+        parts.append((f"caused by {change.parent_event_id}", "dim"))
     return parts
 
 

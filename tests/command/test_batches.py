@@ -1,6 +1,10 @@
 """``snapshot`` and ``import``: long work in batches, which can be stopped and goes on."""
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +75,7 @@ def test_snapshot_that_is_stopped_goes_on_where_it_ended(
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == (
         "error: stopped before the end\n"
-        "detail: 6 rows are recorded, and stay.\n"
+        "detail: At least 6 rows are recorded, and stay.\n"
         "hint: To go on from there, run the same command again.\n"
     )
     assert rows(old, SNAPSHOT) == WHOLE[:6]
@@ -96,8 +100,35 @@ def test_snapshot_whose_session_is_lost_says_how_to_go_on(
     result = pgchronicle("snapshot", "old", "--batch-size", 3, "--dsn", dsn)
     assert (result.exit_code, result.stdout) == (1, "")
     assert "error: stopped before the end: " in result.stderr
-    assert "detail: 3 rows are recorded, and stay.\nhint: To go on" in result.stderr
+    assert "detail: At least 3 rows are recorded, and stay.\nhint: To go on" in result.stderr
     assert rows(old, SNAPSHOT) == WHOLE[:3]
+
+
+def test_ctrl_c_in_the_middle_of_a_batch_ends_it_and_keeps_the_ones_before(
+    dsn: str, old: Connection
+) -> None:
+    # The second batch waits for a row that somebody else holds.
+    with old.transaction():
+        run(old, "update old set name = 'n5' where id = 5")
+        command = [sys.executable, "-c", "from pgchronicle.command import main; main()"]
+        process = subprocess.Popen(
+            [*command, "snapshot", "old", "--batch-size", "3", "--dsn", dsn],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        deadline = time.monotonic() + 60
+        waits = "select from pg_stat_activity where wait_event_type = 'Lock' and datname = %s"
+        while not rows(old, waits, (old.info.dbname,)):
+            assert time.monotonic() < deadline
+            run(old, "select pg_stat_clear_snapshot()")
+        process.send_signal(signal.SIGINT)
+        printed, said = process.communicate(timeout=60)
+    assert (process.returncode, printed) == (1, "")
+    assert said.startswith("error: stopped before the end\n")
+    assert rows(old, SNAPSHOT) == WHOLE[:3]
+    done("snapshot", "old", "--dsn", dsn)
+    assert rows(old, SNAPSHOT) == WHOLE
 
 
 @pytest.mark.usefixtures("old")
@@ -208,7 +239,7 @@ def test_import_that_is_stopped_goes_on_where_it_ended(
     command = (*FROM_TABLE, "--batch-size", 2, "--dsn", dsn)
     result = pgchronicle(*command)
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "detail: 4 events are recorded, and stay.\nhint: To go on" in result.stderr
+    assert "detail: At least 4 events are recorded, and stay.\nhint: To go on" in result.stderr
     assert rows(audit, IMPORTED) == EVENTS[:4]
     stopped.undo()
     result = pgchronicle(*command)

@@ -130,6 +130,14 @@ def test_dry_run_prints_sql_that_would_do_it_and_does_nothing(dsn: str, orders: 
     assert now(orders) == BEFORE
 
 
+def test_history_names_the_event_that_says_that_it_was_undone(dsn: str, orders: Connection) -> None:
+    revert = done("revert", change_of(orders, 1), "--yes", "--dsn", dsn).strip()
+    lines = done("history", "orders", 1, "--dsn", dsn).splitlines()
+    (line,) = (line for line in lines if "caused by" in line)
+    assert f"  UPDATE  system installer  caused by {revert}  " in line
+    assert lines.index(line) == len(lines) - 3
+
+
 def test_undo_can_itself_be_undone(dsn: str, orders: Connection) -> None:
     done("revert", "--transaction", transaction_of(orders, 4), "--yes", "--dsn", dsn)
     done("revert", "--transaction", transaction_of(orders, 4), "--yes", "--dsn", dsn)

@@ -43,7 +43,8 @@ def working(what: str, estimate: int | None) -> Generator[Work]:
             reason = "" if is_ours else f": {str(error).strip().splitlines()[0]}"
             raise ChronicleError(
                 f"stopped before the end{reason}",
-                detail=f"{work.done:,} {what} are recorded, and stay.",
+                # The batch that was under way may have been committed just so.
+                detail=f"At least {work.done:,} {what} are recorded, and stay.",
                 hint="To go on from there, run the same command again.",
             ) from error
 
