@@ -630,7 +630,7 @@ def test_nobody_touches_the_log(tenants: Connection, role: str, server_version: 
     "table",
     [
         *("event_keys", "settings", "resource_types", "actions"),
-        *("administrators", "table_registry", "tracking_periods"),
+        *("administrators", "table_registry", "tracking_periods", "snapshots", "imports"),
     ],
 )
 def test_nobody_touches_what_the_log_stands_on(db: Connection, role: str, table: str) -> None:
@@ -652,6 +652,8 @@ def test_nobody_touches_what_the_log_stands_on(db: Connection, role: str, table:
                 "administrators": "principal",
                 "table_registry": "table_name",
                 "tracking_periods": "table_id",
+                "snapshots": "last_key",
+                "imports": "source",
             }.get(table, "name")
             attempt = statement.format(table=table, column=column)
             assert sqlstate(db, attempt) == "42501", attempt
@@ -974,6 +976,11 @@ def test_an_administrator_has_no_hand_in_tables_of_others(db: Connection) -> Non
             f"select chronicle.place_capture_triggers({oid}, {table_id})",
             f"select chronicle.place_capture_triggers('pg_temp.orders', {table_id})",
             f"select chronicle.share_rows({oid}, false)",
+            f"select chronicle.snapshot_table({oid})",
+            f"select chronicle.record_snapshot_rows({oid}, '{{1}}', '{{a}}', "
+            "array['{\"id\": 1}']::jsonb[], null, true)",
+            "select chronicle.record_snapshot_rows('pg_temp.orders', '{1}', '{a}', "
+            "array['{\"id\": 1}']::jsonb[], null, true)",
             f"select chronicle.retire_tracked_table({table_id})",
             "select chronicle.retire_tracked_table(999)",
         ):
@@ -1056,7 +1063,7 @@ def test_the_role_that_logged_in_is_recorded_whatever_role_is_played(db: Connect
 
 DIVERSIONS = (
     *("events", "event_keys", "settings", "resource_types", "actions"),
-    *("administrators", "table_registry", "tracking_periods"),
+    *("administrators", "table_registry", "tracking_periods", "snapshots", "imports"),
 )
 """Tables of ours, and so names that a temporary table may bear."""
 
@@ -1247,6 +1254,38 @@ def test_capture_is_not_diverted(hostile: Connection) -> None:
         *("INSERT", "INSERT", "UPDATE", "UPDATE", "DELETE", "TRUNCATE", "TRUNCATE"),
         *("INSERT", "UPDATE", "TRUNCATE", "TRUNCATE") * 2,
     ]
+
+
+def test_the_past_is_not_diverted(hostile: Connection) -> None:
+    hostile.execute("insert into public.item values (1, 'a', 1.0), (2, 'b', 2.0)")
+    hostile.execute("select chronicle.enable_tracking('public.item')")
+    assert rows(hostile, "select * from chronicle.snapshot_table('public.item', 1)") == [
+        (1, 1, False)
+    ]
+    assert rows(hostile, "select * from chronicle.snapshot_table('public.item', 5)") == [
+        (1, 2, True)
+    ]
+    began = value(hostile, "select pg_catalog.clock_timestamp()")
+    hostile.execute("update public.item set price = 3 where id operator(pg_catalog.=) 1")
+    hostile.execute("update public.item set id = 7 where id operator(pg_catalog.=) 1")
+    hostile.execute("truncate public.item")
+    assert values(hostile, "select action from chronicle.record_history('public.item', '7')") == [
+        *("SNAPSHOT", "UPDATE", "UPDATE", "TRUNCATE")
+    ]
+    past = "select chronicle.record_as_of('public.item', '1', %s)"
+    assert value(hostile, past, (began,)) == {"id": 1, "name": "a", "price": 1.0}
+    past = "select * from chronicle.rows_as_of(null::public.item, %s)"
+    assert sorted(each[0] for each in rows(hostile, past, (began,))) == [1, 2]
+    imported = """
+        select * from chronicle.import_events('old', $$
+            select 'i-1'::pg_catalog.text as source_id, pg_catalog.now() as occurred_at,
+                'user'::chronicle.actor_type as actor_type,
+                'read'::chronicle.action_type as action_type,
+                'page'::pg_catalog.text as resource_type
+        $$)
+    """
+    assert rows(hostile, imported) == [(1, 1, True)]
+    assert_nothing_is_diverted(hostile)
 
 
 def test_managing_and_reading_is_not_diverted(hostile: Connection) -> None:
