@@ -569,7 +569,7 @@ to chronicle_writer, chronicle_table_reader;
 -- Rendering: a type that a user can define may have a cast to json, and jsonb_build_object would
 -- run it with the writer's rights. Such values are rendered by the output function of their type,
 -- as a string, and so is what JSON has no form for: arrays that do not begin at 1, minus zero, and
--- arrays of JSON, whose brackets could be either's.
+-- arrays of JSON or of vectors, whose brackets could be either's.
 --
 -- In a column of JSON, a string in the image holds the text of the value. So JSON null is "null",
 -- and stays apart from the SQL null; a JSON string keeps its quotes; and json that jsonb would not
@@ -673,7 +673,9 @@ as $$
                 then 'case when %1$s.%2$I is distinct from null then ''[masked]'' end'
             when d.is_user_type
                 then 'case when %1$s.%2$I is distinct from null then format(''%%s'', %1$s.%2$I) end'
-            when d.is_array and d.base_type in ('json'::regtype, 'jsonb'::regtype)
+            when d.is_array and d.base_type in (
+                'json'::regtype, 'jsonb'::regtype, 'int2vector'::regtype, 'oidvector'::regtype
+            )
                 then 'case when %1$s.%2$I is not null then format(''%%s'', %1$s.%2$I) end'
             when d.is_array
                 then 'case when position(''['' in replace(array_dims(%1$s.%2$I), ''[1:'', '''')) '
@@ -2046,6 +2048,12 @@ begin
         case when v_options.schema_name = 'public' then '' else v_options.schema_name || '.' end
         || v_options.table_name
     );
+    if starts_with(v_options.resource_type, 'chronicle.') then
+        raise exception 'the name % is reserved', v_options.resource_type
+            using errcode = 'reserved_name',
+                detail = 'Events about "chronicle." tell what was done to pgchronicle itself.',
+                hint = 'Give another _resource_type.';
+    end if;
     v_options.captured_columns := array(
         select c.name
         from unnest(v_columns) as c (name)
@@ -2065,7 +2073,7 @@ $$;
 
 comment on function chronicle.complete_tracking_options(regclass, chronicle.table_registry) is
 'Private. How a table is to be tracked: what was asked for, the rest by default.
-Errors: 42703 for an unknown column; 22023 for a key column that is excluded or masked, for an
+Errors: 42939 for a reserved resource type; 42703 for an unknown column; 22023 for a key column that is excluded or masked, for an
 organization column that is, and for other key columns than the primary key''s.';
 
 revoke execute on function chronicle.complete_tracking_options(regclass, chronicle.table_registry)

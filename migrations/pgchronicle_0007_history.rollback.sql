@@ -61,6 +61,7 @@ drop function chronicle.rebuilt_line(
 drop type chronicle.record_change;
 drop function chronicle.record_lines(integer, text);
 drop function chronicle.record_events(integer, text);
+drop function chronicle.check_key_is_immediate(regclass);
 drop function chronicle.live_image(regclass, integer, text);
 drop function chronicle.record_condition(regclass, integer, text);
 drop function chronicle.live_row_query(regclass, integer);

@@ -201,54 +201,56 @@ grant execute on function chronicle.merge_images(jsonb) to chronicle_reader;
 -- The periods of a table, and after them the present, if its columns are others by now.
 create or replace function chronicle.column_periods(_table_id integer)
 returns setof chronicle.tracking_periods
-language sql
+language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-    select p.*
-    from chronicle.tracking_periods as p
-    where p.table_id = _table_id
-    union all
+declare
+    v_relation constant oid := chronicle.tracked_relation(_table_id);
+    v_are_numbers_kept constant boolean := chronicle.is_known_by_oid(_table_id, v_relation);
+    v_period chronicle.tracking_periods;
+    v_last chronicle.tracking_periods;
+begin
+    for v_last in
+        select p.* from chronicle.tracking_periods as p where p.table_id = _table_id
+        order by p.from_seq
+    loop
+        return next v_last;
+    end loop;
+
+    v_period := v_last;
     select
-        p.table_id, 9223372036854775807, null, now(), null, true, p.key_columns, c.names, c.types,
-        c.numbers, c.ids, c.recorded
-    from (
-        select l.*
-        from chronicle.tracking_periods as l
-        where l.table_id = _table_id
-        order by l.from_seq desc
-        limit 1
-    ) as p
-    cross join lateral (
-        select
-            array_agg(a.attname order by a.attnum) as names,
-            array_agg(format_type(a.atttypid, a.atttypmod) order by a.attnum) as types,
-            array_agg(a.attnum order by a.attnum) as numbers,
-            -- What is new has no number yet; any that no other column has will do.
-            array_agg(coalesce(k.column_id, -a.attnum) order by a.attnum) as ids,
-            array_agg(a.attname order by a.attnum) filter (
-                where a.attgenerated <> 'v'
-                    and a.attname <> all(
-                        (
-                            select o.excluded_columns
-                            from chronicle.present_options(_table_id) as o
-                        )::name[]
-                    )
-            ) as recorded
-        from pg_catalog.pg_attribute as a
-        left join unnest(p.column_names, p.column_numbers, p.column_ids)
-            as k (column_name, column_number, column_id)
-            on case
-                when chronicle.is_known_by_oid(_table_id, a.attrelid)
-                    then k.column_number = a.attnum
-                else k.column_name = a.attname
-            end
-        where a.attrelid = chronicle.tracked_relation(_table_id)
-            and a.attnum > 0
-            and not a.attisdropped
-    ) as c
-    where c.names <> p.column_names or c.types <> p.column_types
-    order by 2
+        array_agg(a.attname order by a.attnum),
+        array_agg(format_type(a.atttypid, a.atttypmod) order by a.attnum),
+        array_agg(a.attnum order by a.attnum),
+        -- What is new has no number yet; any that no other column has will do.
+        array_agg(coalesce(k.column_id, -a.attnum) order by a.attnum),
+        array_agg(a.attname order by a.attnum) filter (
+            where a.attgenerated <> 'v' and a.attname <> all(o.excluded_columns)
+        )
+    into
+        v_period.column_names, v_period.column_types, v_period.column_numbers,
+        v_period.column_ids, v_period.recorded_columns
+    from pg_catalog.pg_attribute as a
+    cross join chronicle.present_options(_table_id) as o
+    left join unnest(v_last.column_names, v_last.column_numbers, v_last.column_ids)
+        as k (column_name, column_number, column_id)
+        on case
+            when v_are_numbers_kept then k.column_number = a.attnum
+            else k.column_name = a.attname
+        end
+    where a.attrelid = v_relation and a.attnum > 0 and not a.attisdropped;
+    if v_period.column_names <> v_last.column_names
+        or v_period.column_types <> v_last.column_types
+    then
+        v_period.from_seq := 9223372036854775807;
+        v_period.until_seq := null;
+        v_period.ended_at := null;
+        v_period.began_at := now();
+        v_period.is_continuation := true;
+        return next v_period;
+    end if;
+end
 $$;
 
 comment on function chronicle.column_periods(integer) is
@@ -907,6 +909,35 @@ Errors: 42501 without SELECT on the table; 21000 when several rows have the key.
 revoke execute on function chronicle.live_image(regclass, integer, text) from public;
 grant execute on function chronicle.live_image(regclass, integer, text) to chronicle_reader;
 
+-- While a deferrable key is not looked at, two rows may have the same one, and events that name rows
+-- by their key do not tell them apart.
+create or replace function chronicle.check_key_is_immediate(_table regclass)
+returns void
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if exists (
+        select
+        from pg_catalog.pg_index as i
+        where i.indrelid = _table and i.indisprimary and not i.indimmediate
+    ) then
+        perform chronicle.refuse_incomplete(
+            _table,
+            'Keys of records were changed, and its primary key is deferrable: records may have '
+            'changed places.'
+        );
+    end if;
+end
+$$;
+
+comment on function chronicle.check_key_is_immediate(regclass) is
+'Private. Raises ZC007 for a table with a deferrable primary key.';
+
+revoke execute on function chronicle.check_key_is_immediate(regclass) from public;
+grant execute on function chronicle.check_key_is_immediate(regclass) to chronicle_reader;
+
 create or replace function chronicle.record_events(_table_id integer, _record_id text)
 returns setof chronicle.row_events
 language plpgsql
@@ -1254,6 +1285,13 @@ declare
     v_live jsonb;
     v_changes chronicle.record_change[] := '{}';
 begin
+    if exists (
+        select
+        from chronicle.record_events(v_table_id, v_record_id) as e
+        where e.key_before <> e.key_after
+    ) then
+        perform chronicle.check_key_is_immediate(_table);
+    end if;
     for v_line in
         select
             array_agg(l.event order by (l.event).seq) as events,
@@ -1540,11 +1578,13 @@ as $$
             when a.attgenerated = 'v' then format('(%s)', pg_get_expr(d.adbin, d.adrelid))
             when c.base_type in ('json'::regtype, 'jsonb'::regtype) and not c.is_array
                 then format(
-                    'case pg_catalog.jsonb_typeof(i."!image" operator(pg_catalog.->) %1$L) '
+                    '(case pg_catalog.jsonb_typeof(i."!image" operator(pg_catalog.->) %1$L) '
                     'when ''null'' then null '
-                    'when ''string'' then (i."!image" operator(pg_catalog.->>) %1$L)::%2$s '
-                    'else (i."!image" operator(pg_catalog.->) %1$L)::%2$s end',
+                    'when ''string'' then '
+                    '(i."!image" operator(pg_catalog.->>) %1$L)::pg_catalog.%2$s '
+                    'else (i."!image" operator(pg_catalog.->) %1$L)::pg_catalog.%2$s end)::%3$s',
                     a.attname,
+                    c.base_type::regtype,
                     case when a.atttypid < 16384 then 'pg_catalog.' || x.type else x.type end
                 )
             else format('p.%I', a.attname)
@@ -1594,8 +1634,23 @@ declare
     v_periods constant chronicle.tracking_periods[] := array(
         select p from chronicle.column_periods(_table_id) as p order by p.from_seq
     );
+    v_deferrable constant regclass := (
+        select i.indrelid
+        from pg_catalog.pg_index as i
+        where i.indrelid = chronicle.tracked_relation(_table_id)
+            and i.indisprimary
+            and not i.indimmediate
+    );
     v_translation text := 'e.%1$s';
 begin
+    if v_deferrable is not null then
+        execute format(
+            'select chronicle.check_key_is_immediate($2) from chronicle.row_events as e '
+            'where e.table_id = $1 and e.key_before <> e.key_after and %s limit 1',
+            _condition
+        )
+        using _table_id, v_deferrable;
+    end if;
     if cardinality(v_periods) > 1 then
         v_translation := 'chronicle.present_image(e.%1$s, e.seq, e.columns, $2)';
     end if;
@@ -1811,8 +1866,8 @@ comment on function chronicle.rows_as_of(anyelement, timestamptz) is
 'A table as it stood at a time, in its present columns:
 select * from chronicle.rows_as_of(null::shop.orders, ''2026-03-01''). Columns that have been added
 since hold what they were added with; those that are excluded or masked are null. A time means what
-had been done by then, by the clock of each change, not what had been committed. Runs with the
-caller''s rights.
+had been done by then, by the clock of each change, not what had been committed. Rows of tables
+that inherit are not among them. Runs with the caller''s rights.
 _row: anything of the table''s row type. _at: the time.
 Errors: ZC007 when that can not be known: before tracking began or was interrupted, over a truncate
 without its rows, over events without values; 42501 when row-level security hides events or rows
@@ -1883,7 +1938,8 @@ comment on type chronicle.undo_step is
 'Private. What takes back the changes of one row: delete, update or insert; the row''s key as it is
 now, and what its columns are to hold.';
 
--- A change that was taken back again is none: what counts is whether the row is the one that it was.
+-- A change that was taken back again is none: what counts is whether the row is the one that it
+-- was.
 create or replace function chronicle.later_change(
     _table regclass, _table_id integer, _record_id text, _seq bigint, _live jsonb
 )
@@ -2561,8 +2617,8 @@ volatile
 set lc_monetary = 'C'
 as $$
 declare
-    v_context text;
-    v_rows bigint;
+    v_context pg_catalog.text;
+    v_rows pg_catalog.int8;
 begin
     v_context := chronicle.set_parent_event(_event_id);
     execute _statement into v_rows;
@@ -2577,7 +2633,8 @@ as its parent.';
 revoke execute on function chronicle.carry_out_undo(text, uuid) from public;
 grant execute on function chronicle.carry_out_undo(text, uuid) to chronicle_app;
 
--- Runs as its caller, and so does the statement.
+-- Runs as its caller, and so does the statement. No path is pinned, as the application's triggers
+-- rely on the caller's; so every name here is qualified, types included.
 create or replace function chronicle.revert_event(
     _event_id uuid, _dry_run boolean default false
 )
@@ -2586,7 +2643,7 @@ language plpgsql
 volatile
 as $$
 declare
-    v_statement text;
+    v_statement pg_catalog.text;
 begin
     v_statement := chronicle.plan_event_undo(_event_id, not _dry_run);
     if not _dry_run and v_statement is not null then
@@ -2635,7 +2692,8 @@ comment on function chronicle.epoch_of(bigint, integer) is
 revoke execute on function chronicle.epoch_of(bigint, integer) from public;
 grant execute on function chronicle.epoch_of(bigint, integer) to chronicle_reader;
 
--- Runs as its caller, and so does the statement.
+-- Runs as its caller, and so does the statement. No path is pinned, as for
+-- chronicle.revert_event.
 create or replace function chronicle.revert_transaction(
     _transaction_id bigint, _epoch integer default null, _dry_run boolean default false
 )
@@ -2644,8 +2702,8 @@ language plpgsql
 volatile
 as $$
 declare
-    v_epoch constant integer := chronicle.epoch_of(_transaction_id, _epoch);
-    v_statement text;
+    v_epoch constant pg_catalog.int4 := chronicle.epoch_of(_transaction_id, _epoch);
+    v_statement pg_catalog.text;
 begin
     v_statement := chronicle.plan_transaction_undo(_transaction_id, v_epoch, not _dry_run);
     if not _dry_run and v_statement is not null then
@@ -3275,8 +3333,8 @@ revoke execute on function chronicle.is_event_imported(uuid) from public;
 grant execute on function chronicle.is_event_imported(uuid) to chronicle_writer;
 alter function chronicle.is_event_imported(uuid) owner to chronicle_sealer;
 
--- Runs as the writer, who keeps the list. One import of a source at a time: a second one waits here,
--- and goes on where the first ends.
+-- Runs as the writer, who keeps the list. One import of a source at a time: a second one waits
+-- here, and goes on where the first ends.
 create or replace function chronicle.begin_import(_source text)
 returns text
 language plpgsql

@@ -170,6 +170,7 @@ grant create on schema chronicle to chronicle_reader, chronicle_sealer, chronicl
 \ir history/live_row_query.sql
 \ir history/record_condition.sql
 \ir history/live_image.sql
+\ir history/check_key_is_immediate.sql
 \ir history/record_events.sql
 \ir history/record_lines.sql
 \ir history/record_change.sql

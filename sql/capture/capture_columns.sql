@@ -9,7 +9,7 @@
 -- Rendering: a type that a user can define may have a cast to json, and jsonb_build_object would
 -- run it with the writer's rights. Such values are rendered by the output function of their type,
 -- as a string, and so is what JSON has no form for: arrays that do not begin at 1, minus zero, and
--- arrays of JSON, whose brackets could be either's.
+-- arrays of JSON or of vectors, whose brackets could be either's.
 --
 -- In a column of JSON, a string in the image holds the text of the value. So JSON null is "null",
 -- and stays apart from the SQL null; a JSON string keeps its quotes; and json that jsonb would not
@@ -113,7 +113,9 @@ as $$
                 then 'case when %1$s.%2$I is distinct from null then ''[masked]'' end'
             when d.is_user_type
                 then 'case when %1$s.%2$I is distinct from null then format(''%%s'', %1$s.%2$I) end'
-            when d.is_array and d.base_type in ('json'::regtype, 'jsonb'::regtype)
+            when d.is_array and d.base_type in (
+                'json'::regtype, 'jsonb'::regtype, 'int2vector'::regtype, 'oidvector'::regtype
+            )
                 then 'case when %1$s.%2$I is not null then format(''%%s'', %1$s.%2$I) end'
             when d.is_array
                 then 'case when position(''['' in replace(array_dims(%1$s.%2$I), ''[1:'', '''')) '

@@ -81,6 +81,12 @@ begin
         case when v_options.schema_name = 'public' then '' else v_options.schema_name || '.' end
         || v_options.table_name
     );
+    if starts_with(v_options.resource_type, 'chronicle.') then
+        raise exception 'the name % is reserved', v_options.resource_type
+            using errcode = 'reserved_name',
+                detail = 'Events about "chronicle." tell what was done to pgchronicle itself.',
+                hint = 'Give another _resource_type.';
+    end if;
     v_options.captured_columns := array(
         select c.name
         from unnest(v_columns) as c (name)
@@ -100,7 +106,7 @@ $$;
 
 comment on function chronicle.complete_tracking_options(regclass, chronicle.table_registry) is
 'Private. How a table is to be tracked: what was asked for, the rest by default.
-Errors: 42703 for an unknown column; 22023 for a key column that is excluded or masked, for an
+Errors: 42939 for a reserved resource type; 42703 for an unknown column; 22023 for a key column that is excluded or masked, for an
 organization column that is, and for other key columns than the primary key''s.';
 
 revoke execute on function chronicle.complete_tracking_options(regclass, chronicle.table_registry)

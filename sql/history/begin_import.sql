@@ -1,5 +1,5 @@
--- Runs as the writer, who keeps the list. One import of a source at a time: a second one waits here,
--- and goes on where the first ends.
+-- Runs as the writer, who keeps the list. One import of a source at a time: a second one waits
+-- here, and goes on where the first ends.
 create or replace function chronicle.begin_import(_source text)
 returns text
 language plpgsql

@@ -7,8 +7,8 @@ volatile
 set lc_monetary = 'C'
 as $$
 declare
-    v_context text;
-    v_rows bigint;
+    v_context pg_catalog.text;
+    v_rows pg_catalog.int8;
 begin
     v_context := chronicle.set_parent_event(_event_id);
     execute _statement into v_rows;

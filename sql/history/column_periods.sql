@@ -1,54 +1,56 @@
 -- The periods of a table, and after them the present, if its columns are others by now.
 create or replace function chronicle.column_periods(_table_id integer)
 returns setof chronicle.tracking_periods
-language sql
+language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-    select p.*
-    from chronicle.tracking_periods as p
-    where p.table_id = _table_id
-    union all
+declare
+    v_relation constant oid := chronicle.tracked_relation(_table_id);
+    v_are_numbers_kept constant boolean := chronicle.is_known_by_oid(_table_id, v_relation);
+    v_period chronicle.tracking_periods;
+    v_last chronicle.tracking_periods;
+begin
+    for v_last in
+        select p.* from chronicle.tracking_periods as p where p.table_id = _table_id
+        order by p.from_seq
+    loop
+        return next v_last;
+    end loop;
+
+    v_period := v_last;
     select
-        p.table_id, 9223372036854775807, null, now(), null, true, p.key_columns, c.names, c.types,
-        c.numbers, c.ids, c.recorded
-    from (
-        select l.*
-        from chronicle.tracking_periods as l
-        where l.table_id = _table_id
-        order by l.from_seq desc
-        limit 1
-    ) as p
-    cross join lateral (
-        select
-            array_agg(a.attname order by a.attnum) as names,
-            array_agg(format_type(a.atttypid, a.atttypmod) order by a.attnum) as types,
-            array_agg(a.attnum order by a.attnum) as numbers,
-            -- What is new has no number yet; any that no other column has will do.
-            array_agg(coalesce(k.column_id, -a.attnum) order by a.attnum) as ids,
-            array_agg(a.attname order by a.attnum) filter (
-                where a.attgenerated <> 'v'
-                    and a.attname <> all(
-                        (
-                            select o.excluded_columns
-                            from chronicle.present_options(_table_id) as o
-                        )::name[]
-                    )
-            ) as recorded
-        from pg_catalog.pg_attribute as a
-        left join unnest(p.column_names, p.column_numbers, p.column_ids)
-            as k (column_name, column_number, column_id)
-            on case
-                when chronicle.is_known_by_oid(_table_id, a.attrelid)
-                    then k.column_number = a.attnum
-                else k.column_name = a.attname
-            end
-        where a.attrelid = chronicle.tracked_relation(_table_id)
-            and a.attnum > 0
-            and not a.attisdropped
-    ) as c
-    where c.names <> p.column_names or c.types <> p.column_types
-    order by 2
+        array_agg(a.attname order by a.attnum),
+        array_agg(format_type(a.atttypid, a.atttypmod) order by a.attnum),
+        array_agg(a.attnum order by a.attnum),
+        -- What is new has no number yet; any that no other column has will do.
+        array_agg(coalesce(k.column_id, -a.attnum) order by a.attnum),
+        array_agg(a.attname order by a.attnum) filter (
+            where a.attgenerated <> 'v' and a.attname <> all(o.excluded_columns)
+        )
+    into
+        v_period.column_names, v_period.column_types, v_period.column_numbers,
+        v_period.column_ids, v_period.recorded_columns
+    from pg_catalog.pg_attribute as a
+    cross join chronicle.present_options(_table_id) as o
+    left join unnest(v_last.column_names, v_last.column_numbers, v_last.column_ids)
+        as k (column_name, column_number, column_id)
+        on case
+            when v_are_numbers_kept then k.column_number = a.attnum
+            else k.column_name = a.attname
+        end
+    where a.attrelid = v_relation and a.attnum > 0 and not a.attisdropped;
+    if v_period.column_names <> v_last.column_names
+        or v_period.column_types <> v_last.column_types
+    then
+        v_period.from_seq := 9223372036854775807;
+        v_period.until_seq := null;
+        v_period.ended_at := null;
+        v_period.began_at := now();
+        v_period.is_continuation := true;
+        return next v_period;
+    end if;
+end
 $$;
 
 comment on function chronicle.column_periods(integer) is

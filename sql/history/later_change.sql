@@ -1,4 +1,5 @@
--- A change that was taken back again is none: what counts is whether the row is the one that it was.
+-- A change that was taken back again is none: what counts is whether the row is the one that it
+-- was.
 create or replace function chronicle.later_change(
     _table regclass, _table_id integer, _record_id text, _seq bigint, _live jsonb
 )

@@ -23,8 +23,23 @@ declare
     v_periods constant chronicle.tracking_periods[] := array(
         select p from chronicle.column_periods(_table_id) as p order by p.from_seq
     );
+    v_deferrable constant regclass := (
+        select i.indrelid
+        from pg_catalog.pg_index as i
+        where i.indrelid = chronicle.tracked_relation(_table_id)
+            and i.indisprimary
+            and not i.indimmediate
+    );
     v_translation text := 'e.%1$s';
 begin
+    if v_deferrable is not null then
+        execute format(
+            'select chronicle.check_key_is_immediate($2) from chronicle.row_events as e '
+            'where e.table_id = $1 and e.key_before <> e.key_after and %s limit 1',
+            _condition
+        )
+        using _table_id, v_deferrable;
+    end if;
     if cardinality(v_periods) > 1 then
         v_translation := 'chronicle.present_image(e.%1$s, e.seq, e.columns, $2)';
     end if;

@@ -17,6 +17,13 @@ declare
     v_live jsonb;
     v_changes chronicle.record_change[] := '{}';
 begin
+    if exists (
+        select
+        from chronicle.record_events(v_table_id, v_record_id) as e
+        where e.key_before <> e.key_after
+    ) then
+        perform chronicle.check_key_is_immediate(_table);
+    end if;
     for v_line in
         select
             array_agg(l.event order by (l.event).seq) as events,

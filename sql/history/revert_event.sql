@@ -1,4 +1,5 @@
--- Runs as its caller, and so does the statement.
+-- Runs as its caller, and so does the statement. No path is pinned, as the application's triggers
+-- rely on the caller's; so every name here is qualified, types included.
 create or replace function chronicle.revert_event(
     _event_id uuid, _dry_run boolean default false
 )
@@ -7,7 +8,7 @@ language plpgsql
 volatile
 as $$
 declare
-    v_statement text;
+    v_statement pg_catalog.text;
 begin
     v_statement := chronicle.plan_event_undo(_event_id, not _dry_run);
     if not _dry_run and v_statement is not null then

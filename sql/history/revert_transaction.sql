@@ -1,4 +1,5 @@
--- Runs as its caller, and so does the statement.
+-- Runs as its caller, and so does the statement. No path is pinned, as for
+-- chronicle.revert_event.
 create or replace function chronicle.revert_transaction(
     _transaction_id bigint, _epoch integer default null, _dry_run boolean default false
 )
@@ -7,8 +8,8 @@ language plpgsql
 volatile
 as $$
 declare
-    v_epoch constant integer := chronicle.epoch_of(_transaction_id, _epoch);
-    v_statement text;
+    v_epoch constant pg_catalog.int4 := chronicle.epoch_of(_transaction_id, _epoch);
+    v_statement pg_catalog.text;
 begin
     v_statement := chronicle.plan_transaction_undo(_transaction_id, v_epoch, not _dry_run);
     if not _dry_run and v_statement is not null then

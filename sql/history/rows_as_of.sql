@@ -35,8 +35,8 @@ comment on function chronicle.rows_as_of(anyelement, timestamptz) is
 'A table as it stood at a time, in its present columns:
 select * from chronicle.rows_as_of(null::shop.orders, ''2026-03-01''). Columns that have been added
 since hold what they were added with; those that are excluded or masked are null. A time means what
-had been done by then, by the clock of each change, not what had been committed. Runs with the
-caller''s rights.
+had been done by then, by the clock of each change, not what had been committed. Rows of tables
+that inherit are not among them. Runs with the caller''s rights.
 _row: anything of the table''s row type. _at: the time.
 Errors: ZC007 when that can not be known: before tracking began or was interrupted, over a truncate
 without its rows, over events without values; 42501 when row-level security hides events or rows

@@ -13,11 +13,13 @@ as $$
             when a.attgenerated = 'v' then format('(%s)', pg_get_expr(d.adbin, d.adrelid))
             when c.base_type in ('json'::regtype, 'jsonb'::regtype) and not c.is_array
                 then format(
-                    'case pg_catalog.jsonb_typeof(i."!image" operator(pg_catalog.->) %1$L) '
+                    '(case pg_catalog.jsonb_typeof(i."!image" operator(pg_catalog.->) %1$L) '
                     'when ''null'' then null '
-                    'when ''string'' then (i."!image" operator(pg_catalog.->>) %1$L)::%2$s '
-                    'else (i."!image" operator(pg_catalog.->) %1$L)::%2$s end',
+                    'when ''string'' then '
+                    '(i."!image" operator(pg_catalog.->>) %1$L)::pg_catalog.%2$s '
+                    'else (i."!image" operator(pg_catalog.->) %1$L)::pg_catalog.%2$s end)::%3$s',
                     a.attname,
+                    c.base_type::regtype,
                     case when a.atttypid < 16384 then 'pg_catalog.' || x.type else x.type end
                 )
             else format('p.%I', a.attname)
