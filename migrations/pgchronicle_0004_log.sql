@@ -711,7 +711,9 @@ begin
     if found then
         -- Ids that the server makes are of version 7, and of imported events 8; to look for another
         -- would lock partitions for nothing.
-        if substr(_event_id::text, 15, 1) in ('7', '8') and chronicle.is_event_recorded(_event_id) then
+        if substr(_event_id::text, 15, 1) in ('7', '8')
+            and chronicle.is_event_recorded(_event_id)
+        then
             raise exception 'the event id % is taken', _event_id
                 using errcode = 'ZC001',
                     detail = 'An event that got its id from the server, or an import, has it.',

@@ -37,6 +37,7 @@ drop function chronicle.check_owner_consents(regclass);
 drop function chronicle.check_owns_table(regclass);
 drop function chronicle.check_trackable(regclass);
 drop function chronicle.is_captured_whole(regclass);
+drop function chronicle.partition_names(oid);
 drop function chronicle.uncovered_partitions(regclass);
 drop function chronicle.has_capture_triggers(regclass, text[]);
 drop function chronicle.has_key(integer);

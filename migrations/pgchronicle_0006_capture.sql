@@ -263,6 +263,7 @@ create table chronicle.tracking_periods (
     column_numbers smallint[] not null,
     column_ids integer[] not null,
     recorded_columns name[] not null,
+    partitions text[] not null,
     constraint tracking_periods_pkey primary key (table_id, from_seq)
 );
 
@@ -293,6 +294,8 @@ comment on column chronicle.tracking_periods.column_ids is
 'Numbers by which a column is known through every change of its name.';
 comment on column chronicle.tracking_periods.recorded_columns is
 'Those of them that events hold.';
+comment on column chronicle.tracking_periods.partitions is
+'The partitions that the table had when it began.';
 
 revoke all on chronicle.tracking_periods from public;
 grant select on chronicle.tracking_periods
@@ -363,6 +366,32 @@ as $$
     )
     from chronicle.table_registry as r
     cross join lateral (
+        -- By their names, and by what these have become.
+        select
+            r.masked_columns || array(
+                select n.present_name
+                from chronicle.renamed_columns(_table_id) as n
+                where n.column_name = any(r.masked_columns)
+            ) as masked,
+            r.excluded_columns || array(
+                select n.present_name
+                from chronicle.renamed_columns(_table_id) as n
+                where n.column_name = any(r.excluded_columns)
+            ) as excluded,
+            exists (
+                select
+                from unnest(r.masked_columns || r.excluded_columns) as l (name)
+                where l.name not in (
+                    select a.attname
+                    from pg_catalog.pg_attribute as a
+                    where a.attrelid = _relation and not a.attisdropped
+                    union all
+                    select n.column_name
+                    from chronicle.renamed_columns(_table_id) as n
+                )
+            ) as are_lost
+    ) as h
+    cross join lateral (
         select
             coalesce(array_agg(a.attname order by a.attnum), '{}') as names,
             -- The table's own, which those of a partition are not.
@@ -375,28 +404,15 @@ as $$
             ) as numbers,
             coalesce(
                 array_agg(a.attname) filter (
-                    where a.attname = any(r.excluded_columns) or a.attgenerated = 'v'
+                    where a.attname = any(h.excluded) or a.attgenerated = 'v'
                 ),
                 '{}'
             ) as excluded,
             coalesce(
                 array_agg(a.attname) filter (
-                    where a.attname = any(r.masked_columns)
-                        or a.attname <> all(r.captured_columns || r.excluded_columns)
-                        and (
-                            a.attname ~* ('^' || chronicle.masked_key() || '$')
-                            or exists (
-                                select
-                                from unnest(r.masked_columns || r.excluded_columns) as h (name)
-                                where not exists (
-                                    select
-                                    from pg_catalog.pg_attribute as s
-                                    where s.attrelid = _relation
-                                        and s.attname = h.name
-                                        and not s.attisdropped
-                                )
-                            )
-                        )
+                    where a.attname = any(h.masked)
+                        or a.attname <> all(r.captured_columns || h.excluded)
+                        and (h.are_lost or a.attname ~* ('^' || chronicle.masked_key() || '$'))
                 ),
                 '{}'
             ) as masked
@@ -1465,11 +1481,11 @@ set search_path = pg_catalog, pg_temp
 as $$
     insert into chronicle.tracking_periods (
         table_id, from_seq, is_continuation, key_columns, column_names, column_types,
-        column_numbers, column_ids, recorded_columns
+        column_numbers, column_ids, recorded_columns, partitions
     )
     select
         p.table_id, nextval('chronicle.events_seq'), false, p.key_columns, p.column_names,
-        p.column_types, p.column_numbers, p.column_ids, p.recorded_columns
+        p.column_types, p.column_numbers, p.column_ids, p.recorded_columns, p.partitions
     from chronicle.tracking_periods as p
     where p.table_id = _table_id
     order by p.from_seq desc
@@ -1797,6 +1813,24 @@ revoke execute on function chronicle.uncovered_partitions(regclass) from public;
 grant execute on function chronicle.uncovered_partitions(regclass)
 to chronicle_reader, chronicle_admin;
 
+create or replace function chronicle.partition_names(_table oid)
+returns text[]
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+set quote_all_identifiers = off
+as $$
+    select coalesce(array_agg(p.relid::text order by p.relid::text), '{}')
+    from pg_partition_tree(_table) as p
+    where p.isleaf and p.relid <> _table
+$$;
+
+comment on function chronicle.partition_names(oid) is
+'Private. The partitions of a table that hold rows.';
+
+revoke execute on function chronicle.partition_names(oid) from public;
+grant execute on function chronicle.partition_names(oid) to chronicle_reader, chronicle_admin;
+
 create or replace function chronicle.is_captured_whole(_table regclass)
 returns boolean
 language sql
@@ -1806,6 +1840,13 @@ as $$
     select chronicle.has_capture_triggers(_table)
         and not exists (select from chronicle.uncovered_partitions(_table))
         and chronicle.is_known_by_oid(chronicle.tracked_table_id(_table), _table)
+        and chronicle.partition_names(_table) = (
+            select p.partitions
+            from chronicle.tracking_periods as p
+            where p.table_id = chronicle.tracked_table_id(_table)
+            order by p.from_seq desc
+            limit 1
+        )
         -- The functions do what the registry says.
         and exists (
             select
@@ -2073,8 +2114,9 @@ $$;
 
 comment on function chronicle.complete_tracking_options(regclass, chronicle.table_registry) is
 'Private. How a table is to be tracked: what was asked for, the rest by default.
-Errors: 42939 for a reserved resource type; 42703 for an unknown column; 22023 for a key column that is excluded or masked, for an
-organization column that is, and for other key columns than the primary key''s.';
+Errors: 42939 for a reserved resource type; 42703 for an unknown column; 22023 for a key column that
+is excluded or masked, for an organization column that is, and for other key columns than the
+primary key''s.';
 
 revoke execute on function chronicle.complete_tracking_options(regclass, chronicle.table_registry)
 from public;
@@ -2109,14 +2151,19 @@ begin
     from pg_catalog.pg_attribute as a
     where a.attrelid = _table and a.attnum > 0 and not a.attisdropped;
 
-    v_after.is_continuation :=
-        _is_continuation and v_before.table_id is not null and v_before.until_seq is null;
+    v_after.partitions := chronicle.partition_names(_table);
+    -- With a partition that was taken away, rows went that no event tells of.
+    v_after.is_continuation := _is_continuation
+        and v_before.table_id is not null
+        and v_before.until_seq is null
+        and v_before.partitions <@ v_after.partitions;
     if v_after.is_continuation
         and v_before.key_columns = _options.key_columns
         and v_before.column_names = v_after.column_names
         and v_before.column_types = v_after.column_types
         and v_before.column_numbers = v_after.column_numbers
         and v_before.recorded_columns = _options.captured_columns
+        and v_before.partitions = v_after.partitions
     then
         return;
     end if;
@@ -2147,11 +2194,11 @@ begin
 
     insert into chronicle.tracking_periods (
         table_id, from_seq, is_continuation, key_columns, column_names, column_types,
-        column_numbers, column_ids, recorded_columns
+        column_numbers, column_ids, recorded_columns, partitions
     ) values (
         _options.table_id, nextval('chronicle.events_seq'), v_after.is_continuation,
         _options.key_columns, v_after.column_names, v_after.column_types, v_after.column_numbers,
-        v_after.column_ids, _options.captured_columns
+        v_after.column_ids, _options.captured_columns, v_after.partitions
     );
 end
 $$;

@@ -909,8 +909,8 @@ Errors: 42501 without SELECT on the table; 21000 when several rows have the key.
 revoke execute on function chronicle.live_image(regclass, integer, text) from public;
 grant execute on function chronicle.live_image(regclass, integer, text) to chronicle_reader;
 
--- While a deferrable key is not looked at, two rows may have the same one, and events that name rows
--- by their key do not tell them apart.
+-- While a deferrable key is not looked at, two rows may have the same one, and events that name
+-- rows by their key do not tell them apart.
 create or replace function chronicle.check_key_is_immediate(_table regclass)
 returns void
 language plpgsql
@@ -1351,6 +1351,7 @@ as $$
 declare
     v_first timestamptz;
     v_interrupted timestamptz;
+    v_partition text;
 begin
     if _at is null then
         raise exception 'a time is needed'
@@ -1375,6 +1376,23 @@ begin
                 'Tracking was interrupted, or a truncate recorded without its rows, until %s.',
                 v_interrupted
             )
+        );
+    end if;
+    select l.name into v_partition
+    from (
+        select p.partitions
+        from chronicle.tracking_periods as p
+        where p.table_id = _table_id
+        order by p.from_seq desc
+        limit 1
+    ) as p
+    cross join lateral unnest(p.partitions) as l (name)
+    where l.name <> all(chronicle.partition_names(_table))
+    limit 1;
+    if found then
+        perform chronicle.refuse_incomplete(
+            _table,
+            format('Its partition %s was detached, dropped or renamed, with its rows.', v_partition)
         );
     end if;
 end
@@ -2156,7 +2174,8 @@ as $$
                         '    delete from %2$s %3$s as t\n'
                         '    using pg_catalog.jsonb_array_elements(%4$L::pg_catalog.jsonb) as d\n'
                         '    cross join lateral '
-                        'pg_catalog.jsonb_populate_record(null::%3$s, d operator(pg_catalog.->) ''key'') as k\n'
+                        'pg_catalog.jsonb_populate_record('
+                        'null::%3$s, d operator(pg_catalog.->) ''key'') as k\n'
                         '    where %5$s\n'
                         '    returning 1\n)'
                     when 'update' then
@@ -2165,12 +2184,14 @@ as $$
                         '    set %6$s\n'
                         '    from pg_catalog.jsonb_array_elements(%4$L::pg_catalog.jsonb) as d\n'
                         '    cross join lateral '
-                        'pg_catalog.jsonb_populate_record(null::%3$s, d operator(pg_catalog.->) ''key'') as k\n'
+                        'pg_catalog.jsonb_populate_record('
+                        'null::%3$s, d operator(pg_catalog.->) ''key'') as k\n'
                         '    cross join lateral '
                         '(select d operator(pg_catalog.->) ''image'' as "!image") as i\n'
                         '    cross join lateral '
                         'pg_catalog.jsonb_populate_record('
-                        'null::%3$s, i."!image" operator(pg_catalog.-) %9$L::pg_catalog.text[]) as p\n'
+                        'null::%3$s, '
+                        'i."!image" operator(pg_catalog.-) %9$L::pg_catalog.text[]) as p\n'
                         '    where %5$s\n'
                         '    returning 1\n)'
                     else
@@ -2182,7 +2203,8 @@ as $$
                         '(select d operator(pg_catalog.->) ''image'' as "!image") as i\n'
                         '    cross join lateral '
                         'pg_catalog.jsonb_populate_record('
-                        'null::%3$s, i."!image" operator(pg_catalog.-) %9$L::pg_catalog.text[]) as p\n'
+                        'null::%3$s, '
+                        'i."!image" operator(pg_catalog.-) %9$L::pg_catalog.text[]) as p\n'
                         '    returning 1\n)'
                 end,
                 p.name,
@@ -3087,8 +3109,8 @@ declare
     v_rows record;
 begin
     perform chronicle.check_can_be_read_whole(_table, v_table_id, _batch_size);
-    -- One snapshot of a table at a time; a second call goes on where the first ends. Neither readers
-    -- nor writers wait for this lock.
+    -- One snapshot of a table at a time; a second call goes on where the first ends. Neither
+    -- readers nor writers wait for this lock.
     execute format('lock table %s in share update exclusive mode', _table);
     select r.* into strict v_options
     from chronicle.table_registry as r
@@ -3508,7 +3530,9 @@ begin
 
     execute format(
         E'select array(select k.key from jsonb_object_keys(to_jsonb(s)) as k (key)) '
-        'from (select 1) as one left join (select q.* from (%s\n) as q limit 1) as s on true', _query
+        'from (select 1) as one '
+        'left join (select q.* from (%s\n) as q limit 1) as s on true',
+        _query
     )
     into v_columns;
     select c.name into v_unknown

@@ -121,6 +121,7 @@ grant create on schema chronicle to chronicle_writer, chronicle_table_reader;
 \ir capture/has_key.sql
 \ir capture/has_capture_triggers.sql
 \ir capture/uncovered_partitions.sql
+\ir capture/partition_names.sql
 \ir capture/is_captured_whole.sql
 \ir capture/check_trackable.sql
 \ir capture/check_owns_table.sql

@@ -28,14 +28,19 @@ begin
     from pg_catalog.pg_attribute as a
     where a.attrelid = _table and a.attnum > 0 and not a.attisdropped;
 
-    v_after.is_continuation :=
-        _is_continuation and v_before.table_id is not null and v_before.until_seq is null;
+    v_after.partitions := chronicle.partition_names(_table);
+    -- With a partition that was taken away, rows went that no event tells of.
+    v_after.is_continuation := _is_continuation
+        and v_before.table_id is not null
+        and v_before.until_seq is null
+        and v_before.partitions <@ v_after.partitions;
     if v_after.is_continuation
         and v_before.key_columns = _options.key_columns
         and v_before.column_names = v_after.column_names
         and v_before.column_types = v_after.column_types
         and v_before.column_numbers = v_after.column_numbers
         and v_before.recorded_columns = _options.captured_columns
+        and v_before.partitions = v_after.partitions
     then
         return;
     end if;
@@ -66,11 +71,11 @@ begin
 
     insert into chronicle.tracking_periods (
         table_id, from_seq, is_continuation, key_columns, column_names, column_types,
-        column_numbers, column_ids, recorded_columns
+        column_numbers, column_ids, recorded_columns, partitions
     ) values (
         _options.table_id, nextval('chronicle.events_seq'), v_after.is_continuation,
         _options.key_columns, v_after.column_names, v_after.column_types, v_after.column_numbers,
-        v_after.column_ids, _options.captured_columns
+        v_after.column_ids, _options.captured_columns, v_after.partitions
     );
 end
 $$;

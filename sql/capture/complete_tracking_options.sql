@@ -106,8 +106,9 @@ $$;
 
 comment on function chronicle.complete_tracking_options(regclass, chronicle.table_registry) is
 'Private. How a table is to be tracked: what was asked for, the rest by default.
-Errors: 42939 for a reserved resource type; 42703 for an unknown column; 22023 for a key column that is excluded or masked, for an
-organization column that is, and for other key columns than the primary key''s.';
+Errors: 42939 for a reserved resource type; 42703 for an unknown column; 22023 for a key column that
+is excluded or masked, for an organization column that is, and for other key columns than the
+primary key''s.';
 
 revoke execute on function chronicle.complete_tracking_options(regclass, chronicle.table_registry)
 from public;

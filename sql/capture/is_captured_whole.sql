@@ -7,6 +7,13 @@ as $$
     select chronicle.has_capture_triggers(_table)
         and not exists (select from chronicle.uncovered_partitions(_table))
         and chronicle.is_known_by_oid(chronicle.tracked_table_id(_table), _table)
+        and chronicle.partition_names(_table) = (
+            select p.partitions
+            from chronicle.tracking_periods as p
+            where p.table_id = chronicle.tracked_table_id(_table)
+            order by p.from_seq desc
+            limit 1
+        )
         -- The functions do what the registry says.
         and exists (
             select

@@ -9,11 +9,11 @@ set search_path = pg_catalog, pg_temp
 as $$
     insert into chronicle.tracking_periods (
         table_id, from_seq, is_continuation, key_columns, column_names, column_types,
-        column_numbers, column_ids, recorded_columns
+        column_numbers, column_ids, recorded_columns, partitions
     )
     select
         p.table_id, nextval('chronicle.events_seq'), false, p.key_columns, p.column_names,
-        p.column_types, p.column_numbers, p.column_ids, p.recorded_columns
+        p.column_types, p.column_numbers, p.column_ids, p.recorded_columns, p.partitions
     from chronicle.tracking_periods as p
     where p.table_id = _table_id
     order by p.from_seq desc

@@ -31,6 +31,32 @@ as $$
     )
     from chronicle.table_registry as r
     cross join lateral (
+        -- By their names, and by what these have become.
+        select
+            r.masked_columns || array(
+                select n.present_name
+                from chronicle.renamed_columns(_table_id) as n
+                where n.column_name = any(r.masked_columns)
+            ) as masked,
+            r.excluded_columns || array(
+                select n.present_name
+                from chronicle.renamed_columns(_table_id) as n
+                where n.column_name = any(r.excluded_columns)
+            ) as excluded,
+            exists (
+                select
+                from unnest(r.masked_columns || r.excluded_columns) as l (name)
+                where l.name not in (
+                    select a.attname
+                    from pg_catalog.pg_attribute as a
+                    where a.attrelid = _relation and not a.attisdropped
+                    union all
+                    select n.column_name
+                    from chronicle.renamed_columns(_table_id) as n
+                )
+            ) as are_lost
+    ) as h
+    cross join lateral (
         select
             coalesce(array_agg(a.attname order by a.attnum), '{}') as names,
             -- The table's own, which those of a partition are not.
@@ -43,28 +69,15 @@ as $$
             ) as numbers,
             coalesce(
                 array_agg(a.attname) filter (
-                    where a.attname = any(r.excluded_columns) or a.attgenerated = 'v'
+                    where a.attname = any(h.excluded) or a.attgenerated = 'v'
                 ),
                 '{}'
             ) as excluded,
             coalesce(
                 array_agg(a.attname) filter (
-                    where a.attname = any(r.masked_columns)
-                        or a.attname <> all(r.captured_columns || r.excluded_columns)
-                        and (
-                            a.attname ~* ('^' || chronicle.masked_key() || '$')
-                            or exists (
-                                select
-                                from unnest(r.masked_columns || r.excluded_columns) as h (name)
-                                where not exists (
-                                    select
-                                    from pg_catalog.pg_attribute as s
-                                    where s.attrelid = _relation
-                                        and s.attname = h.name
-                                        and not s.attisdropped
-                                )
-                            )
-                        )
+                    where a.attname = any(h.masked)
+                        or a.attname <> all(r.captured_columns || h.excluded)
+                        and (h.are_lost or a.attname ~* ('^' || chronicle.masked_key() || '$'))
                 ),
                 '{}'
             ) as masked

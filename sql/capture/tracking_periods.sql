@@ -13,6 +13,7 @@ create table chronicle.tracking_periods (
     column_numbers smallint[] not null,
     column_ids integer[] not null,
     recorded_columns name[] not null,
+    partitions text[] not null,
     constraint tracking_periods_pkey primary key (table_id, from_seq)
 );
 
@@ -43,6 +44,8 @@ comment on column chronicle.tracking_periods.column_ids is
 'Numbers by which a column is known through every change of its name.';
 comment on column chronicle.tracking_periods.recorded_columns is
 'Those of them that events hold.';
+comment on column chronicle.tracking_periods.partitions is
+'The partitions that the table had when it began.';
 
 revoke all on chronicle.tracking_periods from public;
 grant select on chronicle.tracking_periods

@@ -31,7 +31,9 @@ begin
 
     execute format(
         E'select array(select k.key from jsonb_object_keys(to_jsonb(s)) as k (key)) '
-        'from (select 1) as one left join (select q.* from (%s\n) as q limit 1) as s on true', _query
+        'from (select 1) as one '
+        'left join (select q.* from (%s\n) as q limit 1) as s on true',
+        _query
     )
     into v_columns;
     select c.name into v_unknown

@@ -1,5 +1,5 @@
--- While a deferrable key is not looked at, two rows may have the same one, and events that name rows
--- by their key do not tell them apart.
+-- While a deferrable key is not looked at, two rows may have the same one, and events that name
+-- rows by their key do not tell them apart.
 create or replace function chronicle.check_key_is_immediate(_table regclass)
 returns void
 language plpgsql

@@ -9,6 +9,7 @@ as $$
 declare
     v_first timestamptz;
     v_interrupted timestamptz;
+    v_partition text;
 begin
     if _at is null then
         raise exception 'a time is needed'
@@ -33,6 +34,23 @@ begin
                 'Tracking was interrupted, or a truncate recorded without its rows, until %s.',
                 v_interrupted
             )
+        );
+    end if;
+    select l.name into v_partition
+    from (
+        select p.partitions
+        from chronicle.tracking_periods as p
+        where p.table_id = _table_id
+        order by p.from_seq desc
+        limit 1
+    ) as p
+    cross join lateral unnest(p.partitions) as l (name)
+    where l.name <> all(chronicle.partition_names(_table))
+    limit 1;
+    if found then
+        perform chronicle.refuse_incomplete(
+            _table,
+            format('Its partition %s was detached, dropped or renamed, with its rows.', v_partition)
         );
     end if;
 end

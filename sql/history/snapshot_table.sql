@@ -23,8 +23,8 @@ declare
     v_rows record;
 begin
     perform chronicle.check_can_be_read_whole(_table, v_table_id, _batch_size);
-    -- One snapshot of a table at a time; a second call goes on where the first ends. Neither readers
-    -- nor writers wait for this lock.
+    -- One snapshot of a table at a time; a second call goes on where the first ends. Neither
+    -- readers nor writers wait for this lock.
     execute format('lock table %s in share update exclusive mode', _table);
     select r.* into strict v_options
     from chronicle.table_registry as r

@@ -51,7 +51,8 @@ as $$
                         '    delete from %2$s %3$s as t\n'
                         '    using pg_catalog.jsonb_array_elements(%4$L::pg_catalog.jsonb) as d\n'
                         '    cross join lateral '
-                        'pg_catalog.jsonb_populate_record(null::%3$s, d operator(pg_catalog.->) ''key'') as k\n'
+                        'pg_catalog.jsonb_populate_record('
+                        'null::%3$s, d operator(pg_catalog.->) ''key'') as k\n'
                         '    where %5$s\n'
                         '    returning 1\n)'
                     when 'update' then
@@ -60,12 +61,14 @@ as $$
                         '    set %6$s\n'
                         '    from pg_catalog.jsonb_array_elements(%4$L::pg_catalog.jsonb) as d\n'
                         '    cross join lateral '
-                        'pg_catalog.jsonb_populate_record(null::%3$s, d operator(pg_catalog.->) ''key'') as k\n'
+                        'pg_catalog.jsonb_populate_record('
+                        'null::%3$s, d operator(pg_catalog.->) ''key'') as k\n'
                         '    cross join lateral '
                         '(select d operator(pg_catalog.->) ''image'' as "!image") as i\n'
                         '    cross join lateral '
                         'pg_catalog.jsonb_populate_record('
-                        'null::%3$s, i."!image" operator(pg_catalog.-) %9$L::pg_catalog.text[]) as p\n'
+                        'null::%3$s, '
+                        'i."!image" operator(pg_catalog.-) %9$L::pg_catalog.text[]) as p\n'
                         '    where %5$s\n'
                         '    returning 1\n)'
                     else
@@ -77,7 +80,8 @@ as $$
                         '(select d operator(pg_catalog.->) ''image'' as "!image") as i\n'
                         '    cross join lateral '
                         'pg_catalog.jsonb_populate_record('
-                        'null::%3$s, i."!image" operator(pg_catalog.-) %9$L::pg_catalog.text[]) as p\n'
+                        'null::%3$s, '
+                        'i."!image" operator(pg_catalog.-) %9$L::pg_catalog.text[]) as p\n'
                         '    returning 1\n)'
                 end,
                 p.name,
