@@ -64,6 +64,15 @@ def restore(database: Database, text: str) -> None:
     )
 
 
+def partitions(session: Connection) -> list[str]:
+    """The names of the log's partitions."""
+    return values(
+        session,
+        "select inhrelid::regclass::text from pg_inherits "
+        "where inhparent = 'chronicle.events'::regclass",
+    )
+
+
 EVERYTHING = "select * from chronicle.events order by seq"
 
 
@@ -158,13 +167,8 @@ def test_a_restored_log_is_as_closed_as_it_was(
     restore(copy, dump(database))
     reader = copy.connect("reader_a", autocommit=True)
     assert set(values(reader, "select organization_id from chronicle.events")) == {"acme"}
-    partitions = values(
-        original,
-        "select inhrelid::regclass::text from pg_inherits "
-        "where inhparent = 'chronicle.events'::regclass",
-    )
     superuser = copy.connect(copy.cluster.superuser, autocommit=True)
-    for table in ("chronicle.events", *partitions):
+    for table in ("chronicle.events", *partitions(original)):
         assert sqlstate(superuser, f"truncate {table}") == "ZC003"
         assert sqlstate(superuser, f"delete from {table}") == "ZC003"
         if table != "chronicle.events":
@@ -401,6 +405,12 @@ def test_data_that_are_restored_without_triggers_are_not_recorded_again(
     assert set(values(restored, "select state from chronicle.tracked_tables")) == {"broken"}
     check_it_goes_on(restored, lived.moments, expected)
     assert set(values(restored, "select state from chronicle.tracked_tables")) == {"tracked"}
+    restored.execute("select chronicle.ensure_partitions()")
+    superuser = copy.connect(copy.cluster.superuser, autocommit=True)
+    superuser.execute("set session_replication_role = replica")
+    for table in ("chronicle.events", "chronicle.event_keys", *partitions(restored)):
+        assert sqlstate(superuser, f"truncate {table}") == "ZC003"
+        assert sqlstate(superuser, f"delete from {table}") == "ZC003"
 
 
 REGISTRIES = (
@@ -479,11 +489,7 @@ def test_upkeep_of_the_log_changes_nothing(lived: Lived, statement: str) -> None
     expected = past(lived.owner, lived.moments)
     before = rows(lived.owner, EVERYTHING)
     superuser = lived.database.connect(lived.database.cluster.superuser, autocommit=True)
-    for partition in values(
-        lived.owner,
-        "select inhrelid::regclass::text from pg_inherits "
-        "where inhparent = 'chronicle.events'::regclass",
-    ):
+    for partition in partitions(lived.owner):
         run(superuser, statement.format(partition, partition.removeprefix("chronicle.")))
     assert rows(lived.owner, EVERYTHING) == before
     check_it_goes_on_unrestored(lived, expected)
