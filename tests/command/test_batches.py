@@ -155,7 +155,7 @@ def audit(auditor: Connection) -> Connection:
         auditor,
         """
         create table "Audit" (
-            id integer primary key, "at" timestamptz, who text, what text, row_id integer,
+            id integer primary key, "at" timestamptz, "Who, then" text, what text, row_id integer,
             after jsonb
         );
         insert into "Audit"
@@ -170,7 +170,7 @@ def audit(auditor: Connection) -> Connection:
 
 FROM_TABLE = (
     *("import", "--source", "old", "--from", '"Audit"'),
-    *("--map", "occurred_at=at", "--map", "actor_id=who", "--map", "resource_type=what"),
+    *("--map", "occurred_at=at", "--map", "actor_id=Who, then", "--map", "resource_type=what"),
     *("--map", "resource_id=row_id", "--map", "details_after=after"),
     *("--set", "actor_type=user", "--set", "action_type=update", "--set", "reason=it's 100%"),
 )
@@ -207,7 +207,7 @@ def test_import_takes_a_query_from_a_file_or_the_command_line(
     dsn: str, audit: Connection, tmp_path: Path
 ) -> None:
     query = """
-        select id as source_id, "at" as occurred_at, 'user' as actor_type, who as actor_id,
+        select id as source_id, "at" as occurred_at, 'user' as actor_type, "Who, then" as actor_id,
             'update' as action_type, what as resource_type, row_id as resource_id,
             after as details_after, 'it''s 100%' as reason
         from public."Audit"
@@ -283,7 +283,7 @@ def test_event_that_is_refused_is_told_in_the_words_of_the_log(dsn: str, audit: 
         (("--from", "t", "--set", "actr_id=x"), "no field 'actr_id'. Did you mean actor_id?"),
         (("--from", "t", "--set", "event_id=x"), "an event has no field 'event_id'."),
         (
-            ("--from", '"Audit"', "--set", "reason=x", "--map", "reason=who"),
+            ("--from", '"Audit"', "--set", "reason=x", "--map", "reason=what"),
             "reason is said twice.",
         ),
     ],

@@ -94,6 +94,29 @@ def test_transaction_is_undone_whole_and_shown_last_change_first(
     assert shown == ["remove orders 4", "bring back orders 3", "change back orders 1"]
 
 
+def test_transaction_of_that_number_in_another_epoch_is_not_meant(
+    dsn: str, database: Database, orders: Connection
+) -> None:
+    transaction = transaction_of(orders, 4)
+    with database.connect(database.cluster.superuser) as superuser:
+        run(
+            superuser,
+            """
+            create temporary table copy as select * from chronicle.events where transaction_id = %s;
+            """.replace("%s", str(transaction)),
+        )
+        run(
+            superuser,
+            "update copy set epoch = epoch - 1, event_id = gen_random_uuid(), "
+            "resource_id = '99', seq = -seq",
+        )
+        run(superuser, "insert into chronicle.events table copy")
+    result = pgchronicle("revert", "--transaction", transaction, "--dry-run", "--dsn", dsn)
+    assert result.exit_code == 0, result.stderr
+    assert "orders 4" in result.stderr
+    assert "orders 99" not in result.stderr
+
+
 def test_nothing_is_changed_unless_one_says_yes(dsn: str, orders: Connection) -> None:
     events = value(orders, "select count(*) from chronicle.events")
     for answer in ("n", "", "maybe\nn"):

@@ -128,11 +128,11 @@ class _Change:
             page = self.log.events(
                 transaction_id=self.transaction, origin="captured", cursor=cursor
             )
-            for event in page.events:
-                # The latest is the first that comes, and the one that is meant by default.
-                epoch = event.epoch if epoch is None else epoch
-                if event.epoch == epoch:
-                    yield event
+            if epoch is None:
+                epoch = max((event.epoch for event in page.events), default=None)
+            # Several may share a moment.
+            in_order = sorted(page.events, key=lambda event: event.seq, reverse=True)
+            yield from (event for event in in_order if event.epoch == epoch)
             cursor = page.next_cursor
             if cursor is None:
                 return
