@@ -35,6 +35,7 @@ DEFINERS = {
         )
         for what in ("record", "table", "transaction")
     },
+    "chronicle.begin_import": ("chronicle_writer", "the list of imports is written through it"),
     "chronicle.confirm_row_capture": (
         "chronicle_writer",
         "closes the functions that the writer owns",
@@ -54,6 +55,7 @@ DEFINERS = {
     ),
     "chronicle.ensure_partitions": ("chronicle_owner", "a partition belongs to the table's owner"),
     "chronicle.has_departures": ("chronicle_sealer", "sees every event, and tells yes or no"),
+    "chronicle.is_event_imported": ("chronicle_sealer", "sees every event, and tells yes or no"),
     "chronicle.is_event_recorded": ("chronicle_sealer", "sees every event, and tells yes or no"),
     "chronicle.log_audit_event": ("chronicle_writer", "inserts the event"),
     "chronicle.note_interruption": ("chronicle_owner", "the list is written through it alone"),
@@ -75,6 +77,7 @@ DEFINERS = {
     ),
     "chronicle.remove_administrator": ("chronicle_owner", "the table is written through it alone"),
     "chronicle.retire_tracked_table": ("chronicle_owner", "drops what the writer owns"),
+    "chronicle.transaction_events": ("chronicle_sealer", "tells ids, to what records an undo only"),
     "chronicle.set_setting": ("chronicle_owner", "the settings are written through it alone"),
 }
 """Functions with the rights of their owner, who that is, and what the rights are for."""
