@@ -360,8 +360,8 @@ def _arrays(samples: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]
             f"array[{first}, null, {last}]",
             "'{}'",
             f"array[array[{first}, {last}], array[null, {first}]]",
-            # Beside a null in front of it, an array of one element begins at 0.
-            f"array_prepend(null::{name}, array[{last}])",
+            f"array_fill({last}, array[2], array[0])",
+            f"array_fill(null::{name}, array[1, 2], array[1, -3])",
             f"(array[{first}, {last}, {first}])",
         )
     return made
@@ -756,10 +756,12 @@ def _related() -> list[Table]:
     ]
 
 
+PARTITIONED = "part titioned"
+
+
 def _partitioned() -> Table:
     """By list, then range, then hash; leaves whose columns stand otherwise, or are gone."""
-    name = "part titioned"
-    path = f"{S}.{quoted(name)}"
+    path = f"{S}.{quoted(PARTITIONED)}"
 
     def part(suffix: str) -> str:
         return f"{S}.{quoted(f'p.{suffix}')}"
@@ -798,7 +800,7 @@ def _partitioned() -> Table:
         "generate_series(1, 4) as n"
     )
     return Table(
-        name,
+        PARTITIONED,
         made_by,
         {
             "insert": (
@@ -915,7 +917,12 @@ def perform(connection: Connection) -> Play:
 def _keep(play: Play, act: str) -> None:
     play.moments[act] = value(play.connection, "select clock_timestamp()")
     for table in play.tables:
-        run(play.connection, f"create table {play.kept(act, table)} as table {table.path}")
+        # The rows of a partitioned table are in others; those of heirs are not the parent's.
+        only = "" if table.name == PARTITIONED else "only"
+        run(
+            play.connection,
+            f"create table {play.kept(act, table)} as select * from {only} {table.path}",
+        )
 
 
 def differences(connection: Connection, one: str, other: str) -> list[tuple[str, str]]:

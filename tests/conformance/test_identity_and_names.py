@@ -22,12 +22,13 @@ def history(db: Connection, record_id: str, table: str = "public.item") -> list[
     )
 
 
-def moment(db: Connection) -> Any:
-    """Now, between two statements."""
-    return value(db, "select clock_timestamp()")
+def moment(db: Connection) -> str:
+    """Now, between two statements; as text, since psycopg reads no date style but ISO."""
+    now: str = value(db, "select clock_timestamp()::text")
+    return now
 
 
-def as_of(db: Connection, record_id: str, at: Any, table: str = "public.item") -> Any:
+def as_of(db: Connection, record_id: str, at: str, table: str = "public.item") -> Any:
     return value(db, "select chronicle.record_as_of(%s::regclass, %s, %s)", (table, record_id, at))
 
 
