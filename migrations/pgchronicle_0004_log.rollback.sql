@@ -49,6 +49,6 @@ drop trigger events_reject_change on chronicle.events;
 drop trigger events_reject_row_change on chronicle.events;
 drop table chronicle.events;
 drop sequence chronicle.events_seq;
-drop function chronicle.uuid_v7_from(bytea);
+drop function chronicle.uuid_v7_from(uuid);
 drop function chronicle.uuid_v7();
 drop function chronicle.reject_change();

@@ -1263,7 +1263,6 @@ declare
     v_previous_id text;
     v_organization_id text;
     v_error text;
-    v_random bytea;
     v_event_id uuid;
     v_payload_salt uuid;
     v_seq bigint;
@@ -1282,11 +1281,9 @@ begin
         end if;
     end if;
 %1$s
-    -- The system is asked for random bytes once; the halves of their digest say nothing about each
-    -- other.
-    v_random := sha256(uuid_send(gen_random_uuid()));
-    v_event_id := chronicle.uuid_v7_from(v_random);
-    v_payload_salt := encode(substr(v_random, 17), 'hex');
+    -- The system is asked for random bytes once; the salt can not be found from the id.
+    v_payload_salt := gen_random_uuid();
+    v_event_id := chronicle.uuid_v7_from(v_payload_salt);
     v_seq := nextval('chronicle.events_seq');
     v_transaction_id := pg_current_xact_id()::text;
     v_now := clock_timestamp();

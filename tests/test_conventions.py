@@ -18,7 +18,7 @@ NO_PINNED_PATH = {
             "payload_limit_bytes",
         )
     },
-    "chronicle.uuid_v7_from(bytea)": "inlines into what logs and captures, as the former does",
+    "chronicle.uuid_v7_from(uuid)": "inlines into what logs and captures, as the former does",
     "chronicle.merge_images(jsonb)": "an aggregate, which takes no settings",
     "chronicle.carry_out_undo(text,uuid)": "the application's triggers fire in it, by its own path",
     "chronicle.revert_event(uuid,boolean)": "hands that path on to the former",

@@ -55,10 +55,9 @@ as $$
 declare
     v_context chronicle.event_context;
     -- Asking the system for random bytes is the dearest of its kind here, so it is asked once; the
-    -- halves of the digest say nothing about each other.
-    v_random constant bytea := sha256(uuid_send(gen_random_uuid()));
-    v_payload_salt constant uuid := encode(substr(v_random, 17), 'hex');
-    v_event_id constant uuid := coalesce(_event_id, chronicle.uuid_v7_from(v_random));
+    -- salt can not be found from the id.
+    v_payload_salt constant uuid := gen_random_uuid();
+    v_event_id constant uuid := coalesce(_event_id, chronicle.uuid_v7_from(v_payload_salt));
     v_organization_id text := nullif(format('%s', _organization_id), '');
     v_actor_id text := nullif(format('%s', _actor_id), '');
     v_resource_id constant text := nullif(format('%s', _resource_id), '');

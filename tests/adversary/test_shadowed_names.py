@@ -190,7 +190,7 @@ def test_temporary_objects_of_a_writer_are_not_met(palette: Connection) -> None:
             ("to_jsonb", "anyelement", "pg_catalog.jsonb"),
             ("format", "pg_catalog.text, anyelement", "pg_catalog.text"),
             ("resolve_context", "", "pg_catalog.text"),
-            ("uuid_v7_from", "pg_catalog.bytea", "pg_catalog.uuid"),
+            ("uuid_v7_from", "pg_catalog.uuid", "pg_catalog.uuid"),
             ("has_shape", "integer", "boolean"),
         ):
             run(
