@@ -9,7 +9,7 @@ import psycopg
 from .sequence import MismatchError, Runner, Script
 from .verdict import check_all
 
-PATIENCE_S = 60
+PATIENCE_S = 20
 """How long a failure is shortened."""
 
 
