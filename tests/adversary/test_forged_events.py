@@ -148,7 +148,7 @@ def test_an_application_does_not_speak_for_the_log_itself(
                 "_resource_type => %s, _action => %s)",
                 (kind, action),
             )
-            == "22023"
+            == "42939"
         )
 
 

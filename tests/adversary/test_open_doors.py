@@ -12,7 +12,7 @@ import pytest
 from ask import as_superuser, rows, sqlstate, value, values
 from support import Connection, acting_as
 
-ROLES = ("app", "reader_a", "root_reader", "auditor", "admin", "shopkeeper", "stranger")
+ROLES = ("app", "reader_a", "auditor", "admin", "shopkeeper", "stranger")
 
 MAY_BE_TOLD = {"reader_a": {"secret-of-a"}, "auditor": {"secret-of-a", "secret-of-b"}}
 """Whoever is not named is told no secret at all."""
@@ -110,7 +110,6 @@ def doors(db: Connection) -> Connection:
     db.execute("update public.orders set note = note || '!'")
     with acting_as(db, "admin"):
         db.execute("select chronicle.add_administrator('reader_a', 'a')")
-        db.execute("select chronicle.add_administrator('root_reader')")
     with acting_as(db, "shopkeeper"):
         db.execute("create table shop.empty (id integer primary key)")
     return db
@@ -123,10 +122,13 @@ def functions(db: Connection) -> list[Any]:
 def values_for(db: Connection, type_name: str) -> list[str]:
     if type_name in ANYTHING:
         return ANYTHING[type_name]
+    if type_name.endswith("[]"):
+        return ["'{}'", "'{null}'"]
     labels = values(
         db, "select enumlabel from pg_enum where enumtypid = %s::regtype order by 1", (type_name,)
     )
-    assert labels, f"ANYTHING has no values for {type_name}"
+    if not labels:
+        return [f"jsonb_populate_record(null::{type_name}, '{{}}')"]
     return [f"'{label}'" for label in labels]
 
 
@@ -144,7 +146,7 @@ def calls(db: Connection, name: str, types: list[str]) -> Iterator[str]:
     tries = [nulls, plausible]
     for place, found in enumerate(choices):
         tries += [[*base[:place], text, *base[place + 1 :]] for text in found for base in tries[:2]]
-    for _ in range(15):
+    for _ in range(10):
         tries.append(
             [drawn.choice([*found, null]) for found, null in zip(choices, nulls, strict=True)]
         )
@@ -185,15 +187,18 @@ def test_whatever_a_role_calls_with_anything_does_no_harm(doors: Connection, rol
                 doors, "select has_function_privilege(%s::oid, 'execute')", (oid,)
             ):
                 continue
-        for call in calls(doors, name, types):
-            statement = call.replace("TABLE_ID", str(table_id)).replace("EVENT_ID", f"'{event_id}'")
-            with doors.transaction(force_rollback=True):
+        with doors.transaction(force_rollback=True):
+            done: list[str] = []
+            for call in calls(doors, name, types):
+                statement = call.replace("TABLE_ID", str(table_id))
+                statement = statement.replace("EVENT_ID", f"'{event_id}'")
                 is_done, told = answer(doors, role, statement)
                 assert [one for one in secrets if one in told] == [], statement
                 assert is_done or not told.startswith("XX"), f"{statement}: {told}"
-                if is_done and not is_allowed(role, name):
-                    after = state(doors)
-                    assert after == before, f"{statement} changed {difference(before, after)}"
+                done += [statement] * is_done
+            if done and not is_allowed(role, name):
+                after = state(doors)
+                assert after == before, f"one of {done} changed {difference(before, after)}"
     # It has not held its tongue because there was nothing to tell.
     assert "secret-of-b" in str(rows(doors, "select * from chronicle.row_changes"))
 

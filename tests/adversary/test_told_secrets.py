@@ -232,7 +232,7 @@ def test_tracking_says_nothing_but_what_is_asked(db: Connection, heard: list[str
 
 def test_what_the_statistics_of_the_log_know_is_not_for_everybody(db: Connection) -> None:
     """A masked value is not in them; a value of the log is not told by them."""
-    make(db, COLUMNS)
+    make(db, COLUMNS, "_exclude_columns => '{hidden}'")
     for statement in WRITES:
         run(db, statement)
     with as_superuser(db):

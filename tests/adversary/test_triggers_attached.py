@@ -106,9 +106,12 @@ def test_a_decoy_does_not_take_the_place_of_the_table(db: Connection) -> None:
         "select schema_name, table_name, record_id, payload_error from chronicle.row_changes "
         "order by seq",
     ) == [("public", "item", "1", None), ("public", "item", "2", None)]
-    assert rows(db, "select table_name, state from chronicle.tracked_tables") == [
-        ("item", "tracked")
-    ]
+    name, state, problem, gaps = row(
+        db, "select table_name, state, problem, not_covered from chronicle.tracked_tables"
+    )
+    assert name == "item"
+    # Either it does no harm, or it is named, so that somebody takes it away.
+    assert (state, problem, gaps) == ("tracked", None, []) or "decoy" in f"{problem} {gaps}"
 
 
 # Who loosens one is seen.
