@@ -998,6 +998,7 @@ declare
     v_names name[];
     v_old_values text[];
     v_new_values text[];
+    v_changed text;
     v_is_short boolean;
     v_rendering text;
     v_misfit text;
@@ -1005,8 +1006,11 @@ begin
     select
         array_agg(c.column_name order by c.place),
         array_agg(c.old_value order by c.place),
-        array_agg(c.new_value order by c.place)
-    into v_names, v_old_values, v_new_values
+        array_agg(c.new_value order by c.place),
+        string_agg(
+            format('case when %s then %L end', c.comparison, c.column_name), ', ' order by c.place
+        )
+    into v_names, v_old_values, v_new_values, v_changed
     from chronicle.capture_columns(_table, _options.masked_columns) as c
     where c.column_name = any(_options.captured_columns);
 
@@ -1112,7 +1116,7 @@ begin
                 then
                     v_before := null;
                     v_after := null;
-            end;
+%10$s            end;
     end;
 %9$s$block$,
         v_misfit, -- 1
@@ -1161,7 +1165,17 @@ begin
 $related$,
                 _options.resource_type
             )
-        end -- 9
+        end, -- 9
+        case
+            when _operation = 'UPDATE' then format(
+                E'                    v_changed := null;\n'
+                '                    if v_error not like ''42%%'' then\n'
+                '                        v_changed := array_remove(array[%s]::text[], null);\n'
+                '                    end if;\n',
+                v_changed
+            )
+            else ''
+        end
     );
 end
 $$;

@@ -41,6 +41,7 @@ drop function chronicle.plan_event_undo(uuid, boolean);
 drop function chronicle.planned_undo(chronicle.row_events[], text, boolean);
 drop function chronicle.check_cascades(chronicle.undo_step[]);
 drop function chronicle.undo_statement(chronicle.undo_step[]);
+drop function chronicle.ranked_steps(chronicle.undo_step[]);
 drop function chronicle.undo_steps(regclass, integer, text, boolean);
 drop function chronicle.later_change(regclass, integer, text, bigint, jsonb);
 drop type chronicle.undo_step;

@@ -846,11 +846,16 @@ begin
         select string_agg(
             case
                 when v_values ->> k.name is null then format('old.%I is null', k.name)
-                else format('old.%I = %L', k.name, v_values ->> k.name)
+                else format(
+                    'old.%I = %L::%s',
+                    k.name, v_values ->> k.name, format_type(a.atttypid, a.atttypmod)
+                )
             end,
             ' and '
         )
         from unnest(v_key) as k (name)
+        inner join pg_catalog.pg_attribute as a
+            on a.attrelid = _table and a.attname = k.name and not a.attisdropped
     ) || ' and ' || v_exactly;
 end
 $$;
@@ -1949,12 +1954,14 @@ create type chronicle.undo_step as (
     relation regclass,
     operation text,
     key jsonb,
-    image jsonb
+    image jsonb,
+    rank integer
 );
 
 comment on type chronicle.undo_step is
 'Private. What takes back the changes of one row: delete, update or insert; the row''s key as it is
-now, and what its columns are to hold.';
+now, what its columns are to hold, and, for an update that changes the key, how many others must
+have made way before.';
 
 -- A change that was taken back again is none: what counts is whether the row is the one that it
 -- was.
@@ -2030,8 +2037,33 @@ declare
     v_step chronicle.undo_step;
 begin
     v_step.relation := _table;
-    for v_net in select n.* from chronicle.net_changes(_table_id, _condition) as n loop
-        continue when v_net.key_before is null and v_net.key_after is null;
+    v_step.rank := 0;
+    for v_net in
+        with net as materialized (
+            select * from chronicle.net_changes(_table_id, _condition)
+        )
+        select
+            n.key_before,
+            -- A row that went and one that came under the same key are one that changed.
+            coalesce(n.key_after, c.key_after) as key_after,
+            n.image_before,
+            coalesce(c.image_after, n.image_after) as image_after,
+            greatest(n.last_seq, c.last_seq) as last_seq,
+            n.is_drifted or coalesce(c.is_drifted, false) as is_drifted,
+            n.key_after is null and exists (
+                select from net as o where o.key_after = n.key_before and o.key_before is not null
+            ) as is_replaced
+        from net as n
+        left join net as c
+            on c.key_after = n.key_before and c.key_before is null and n.key_after is null
+        where (n.key_before is not null or n.key_after is not null)
+            and not (
+                n.key_before is null
+                and exists (
+                    select from net as g where g.key_before = n.key_after and g.key_after is null
+                )
+            )
+    loop
         if _lock and v_net.key_after is not null then
             execute format(
                 'select from %s as old where %s for update',
@@ -2042,9 +2074,16 @@ begin
         v_live := chronicle.live_image(
             _table, _table_id, coalesce(v_net.key_after, v_net.key_before)
         );
-        v_later := chronicle.later_change(
-            _table, _table_id, coalesce(v_net.key_after, v_net.key_before), v_net.last_seq, v_live
-        );
+        -- Where another of these rows has the key now, that one is looked at.
+        v_later := null;
+        if v_net.is_replaced then
+            v_live := null;
+        else
+            v_later := chronicle.later_change(
+                _table, _table_id, coalesce(v_net.key_after, v_net.key_before), v_net.last_seq,
+                v_live
+            );
+        end if;
         if v_later is not null then
             perform chronicle.refuse_conflict(
                 format(
@@ -2121,8 +2160,87 @@ revoke execute on function chronicle.undo_steps(regclass, integer, text, boolean
 grant execute on function chronicle.undo_steps(regclass, integer, text, boolean)
 to chronicle_reader;
 
+-- Rows that gave their keys to each other, one to the next, go back one after the other: first the
+-- one whose former key is free.
+create or replace function chronicle.ranked_steps(_steps chronicle.undo_step[])
+returns chronicle.undo_step[]
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_ranked chronicle.undo_step[];
+    v_stuck chronicle.undo_step;
+begin
+    with recursive steps as (
+        select
+            s.*,
+            s.operation = 'update' and m.target <> s.key as is_move,
+            m.target
+        from unnest(_steps) as s (relation, operation, key, image, rank)
+        cross join lateral (
+            select jsonb_object_agg(k.name, coalesce(s.image -> k.name, s.key -> k.name)) as target
+            from jsonb_object_keys(coalesce(s.key, '{}')) as k (name)
+        ) as m
+    ),
+    moves as (
+        select s.relation, s.operation, s.key, s.image, 0 as rank
+        from steps as s
+        where s.is_move
+            and not exists (
+                select
+                from steps as o
+                where o.is_move and o.relation = s.relation and o.key = s.target
+            )
+        union all
+        select s.relation, s.operation, s.key, s.image, m.rank + 1
+        from moves as m
+        inner join steps as s on s.is_move and s.relation = m.relation and s.target = m.key
+    )
+    select array_agg(
+        row(r.relation, r.operation, r.key, r.image, r.rank)::chronicle.undo_step
+    )
+    into v_ranked
+    from (
+        select * from moves
+        union all
+        select s.relation, s.operation, s.key, s.image, 0 from steps as s where not s.is_move
+    ) as r;
+
+    if coalesce(cardinality(v_ranked), 0) < cardinality(_steps)
+        or (select max(r.rank) from unnest(v_ranked) as r (relation, operation, key, image, rank))
+        > 200
+    then
+        select s.* into v_stuck
+        from unnest(_steps) as s
+        where s.operation = 'update'
+            and not exists (
+                select from unnest(coalesce(v_ranked, '{}')) as r
+                where r.relation = s.relation and r.key = s.key and r.rank <= 200
+            )
+        limit 1;
+        raise exception 'records of % have changed places', v_stuck.relation
+            using errcode = 'object_not_in_prerequisite_state',
+                detail = format(
+                    'The former key of record %s is another one''s now, and so on in a circle, or '
+                    'for more than 200 records.', v_stuck.key
+                ),
+                hint = 'Take the change back by hand: give the records other keys first.';
+    end if;
+    return coalesce(v_ranked, '{}');
+end
+$$;
+
+comment on function chronicle.ranked_steps(chronicle.undo_step[]) is
+'Private. The steps of an undo, each with the number of those that must have made way before.
+Errors: 55000 when records have changed places.';
+
+revoke execute on function chronicle.ranked_steps(chronicle.undo_step[]) from public;
+grant execute on function chronicle.ranked_steps(chronicle.undo_step[]) to chronicle_reader;
+
 -- One statement, so that foreign keys are looked at when all of it is done. Rows go before others
--- change, and those before others come, so that a unique value is free when it is needed. Steps
+-- change, those before others come, and of rows that take over each other's keys the one whose key
+-- is free, so that a unique value is free when it is needed. Steps
 -- that set the same columns of the same table go together. Every name in it is qualified, since it
 -- is executed under the caller's search_path.
 create or replace function chronicle.undo_statement(_steps chronicle.undo_step[])
@@ -2133,7 +2251,7 @@ set search_path = pg_catalog, pg_temp
 as $$
     with steps as (
         select
-            s.relation, s.operation, s.key, s.image,
+            s.relation, s.operation, s.key, s.image, s.rank,
             case s.operation when 'delete' then 1 when 'update' then 2 else 3 end as turn,
             array(
                 select a.attname
@@ -2144,29 +2262,24 @@ as $$
                     and not a.attisdropped
                 order by a.attnum
             ) as columns
-        from unnest(_steps) as s (relation, operation, key, image)
+        from unnest(_steps) as s (relation, operation, key, image, rank)
     ),
     parts as (
         select
-            format('step_%s', row_number() over (order by s.turn, s.relation::text, s.columns))
-                as name,
-            s.turn,
+            row_number() over (order by s.turn, s.rank, s.relation::text, s.columns) as place,
             s.relation,
             s.operation,
             s.columns,
-            count(*) as rows,
             jsonb_agg(
                 case when s.key is null then '{}' else jsonb_build_object('key', s.key) end
                 || case when s.image is null then '{}' else jsonb_build_object('image', s.image) end
             ) as data
         from steps as s
-        group by s.turn, s.relation, s.operation, s.columns
+        group by s.turn, s.rank, s.relation, s.operation, s.columns
     ),
     texts as (
         select
-            p.name,
-            p.turn,
-            p.rows,
+            p.place,
             format(
                 case p.operation
                     when 'delete' then
@@ -2207,7 +2320,7 @@ as $$
                         'i."!image" operator(pg_catalog.-) %9$L::pg_catalog.text[]) as p\n'
                         '    returning 1\n)'
                 end,
-                p.name,
+                'step_' || p.place,
                 case when c.relkind = 'r' then 'only' end,
                 p.relation, -- 3
                 p.data,
@@ -2255,10 +2368,10 @@ as $$
     )
     select case when count(*) > 0 then format(
         E'with %s\nselect %s',
-        string_agg(t.text, E',\n' order by t.turn, t.name),
+        string_agg(t.text, E',\n' order by t.place),
         string_agg(
-            format('(select pg_catalog.count(*) from %s)', t.name),
-            ' operator(pg_catalog.+) ' order by t.turn, t.name
+            format('(select pg_catalog.count(*) from step_%s)', t.place),
+            ' operator(pg_catalog.+) ' order by t.place
         )
     ) end
     from texts as t
@@ -2431,6 +2544,7 @@ begin
             ) as s
         );
     end loop;
+    v_steps := chronicle.ranked_steps(v_steps);
     perform chronicle.check_cascades(v_steps);
     return chronicle.undo_statement(v_steps);
 end

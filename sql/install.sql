@@ -190,6 +190,7 @@ grant create on schema chronicle to chronicle_reader, chronicle_sealer, chronicl
 \ir history/undo_step.sql
 \ir history/later_change.sql
 \ir history/undo_steps.sql
+\ir history/ranked_steps.sql
 \ir history/undo_statement.sql
 \ir history/check_cascades.sql
 \ir history/planned_undo.sql

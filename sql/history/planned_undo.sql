@@ -67,6 +67,7 @@ begin
             ) as s
         );
     end loop;
+    v_steps := chronicle.ranked_steps(v_steps);
     perform chronicle.check_cascades(v_steps);
     return chronicle.undo_statement(v_steps);
 end

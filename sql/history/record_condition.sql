@@ -26,11 +26,16 @@ begin
         select string_agg(
             case
                 when v_values ->> k.name is null then format('old.%I is null', k.name)
-                else format('old.%I = %L', k.name, v_values ->> k.name)
+                else format(
+                    'old.%I = %L::%s',
+                    k.name, v_values ->> k.name, format_type(a.atttypid, a.atttypmod)
+                )
             end,
             ' and '
         )
         from unnest(v_key) as k (name)
+        inner join pg_catalog.pg_attribute as a
+            on a.attrelid = _table and a.attname = k.name and not a.attisdropped
     ) || ' and ' || v_exactly;
 end
 $$;

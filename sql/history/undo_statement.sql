@@ -1,5 +1,6 @@
 -- One statement, so that foreign keys are looked at when all of it is done. Rows go before others
--- change, and those before others come, so that a unique value is free when it is needed. Steps
+-- change, those before others come, and of rows that take over each other's keys the one whose key
+-- is free, so that a unique value is free when it is needed. Steps
 -- that set the same columns of the same table go together. Every name in it is qualified, since it
 -- is executed under the caller's search_path.
 create or replace function chronicle.undo_statement(_steps chronicle.undo_step[])
@@ -10,7 +11,7 @@ set search_path = pg_catalog, pg_temp
 as $$
     with steps as (
         select
-            s.relation, s.operation, s.key, s.image,
+            s.relation, s.operation, s.key, s.image, s.rank,
             case s.operation when 'delete' then 1 when 'update' then 2 else 3 end as turn,
             array(
                 select a.attname
@@ -21,29 +22,24 @@ as $$
                     and not a.attisdropped
                 order by a.attnum
             ) as columns
-        from unnest(_steps) as s (relation, operation, key, image)
+        from unnest(_steps) as s (relation, operation, key, image, rank)
     ),
     parts as (
         select
-            format('step_%s', row_number() over (order by s.turn, s.relation::text, s.columns))
-                as name,
-            s.turn,
+            row_number() over (order by s.turn, s.rank, s.relation::text, s.columns) as place,
             s.relation,
             s.operation,
             s.columns,
-            count(*) as rows,
             jsonb_agg(
                 case when s.key is null then '{}' else jsonb_build_object('key', s.key) end
                 || case when s.image is null then '{}' else jsonb_build_object('image', s.image) end
             ) as data
         from steps as s
-        group by s.turn, s.relation, s.operation, s.columns
+        group by s.turn, s.rank, s.relation, s.operation, s.columns
     ),
     texts as (
         select
-            p.name,
-            p.turn,
-            p.rows,
+            p.place,
             format(
                 case p.operation
                     when 'delete' then
@@ -84,7 +80,7 @@ as $$
                         'i."!image" operator(pg_catalog.-) %9$L::pg_catalog.text[]) as p\n'
                         '    returning 1\n)'
                 end,
-                p.name,
+                'step_' || p.place,
                 case when c.relkind = 'r' then 'only' end,
                 p.relation, -- 3
                 p.data,
@@ -132,10 +128,10 @@ as $$
     )
     select case when count(*) > 0 then format(
         E'with %s\nselect %s',
-        string_agg(t.text, E',\n' order by t.turn, t.name),
+        string_agg(t.text, E',\n' order by t.place),
         string_agg(
-            format('(select pg_catalog.count(*) from %s)', t.name),
-            ' operator(pg_catalog.+) ' order by t.turn, t.name
+            format('(select pg_catalog.count(*) from step_%s)', t.place),
+            ' operator(pg_catalog.+) ' order by t.place
         )
     ) end
     from texts as t

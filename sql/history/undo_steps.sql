@@ -17,8 +17,33 @@ declare
     v_step chronicle.undo_step;
 begin
     v_step.relation := _table;
-    for v_net in select n.* from chronicle.net_changes(_table_id, _condition) as n loop
-        continue when v_net.key_before is null and v_net.key_after is null;
+    v_step.rank := 0;
+    for v_net in
+        with net as materialized (
+            select * from chronicle.net_changes(_table_id, _condition)
+        )
+        select
+            n.key_before,
+            -- A row that went and one that came under the same key are one that changed.
+            coalesce(n.key_after, c.key_after) as key_after,
+            n.image_before,
+            coalesce(c.image_after, n.image_after) as image_after,
+            greatest(n.last_seq, c.last_seq) as last_seq,
+            n.is_drifted or coalesce(c.is_drifted, false) as is_drifted,
+            n.key_after is null and exists (
+                select from net as o where o.key_after = n.key_before and o.key_before is not null
+            ) as is_replaced
+        from net as n
+        left join net as c
+            on c.key_after = n.key_before and c.key_before is null and n.key_after is null
+        where (n.key_before is not null or n.key_after is not null)
+            and not (
+                n.key_before is null
+                and exists (
+                    select from net as g where g.key_before = n.key_after and g.key_after is null
+                )
+            )
+    loop
         if _lock and v_net.key_after is not null then
             execute format(
                 'select from %s as old where %s for update',
@@ -29,9 +54,16 @@ begin
         v_live := chronicle.live_image(
             _table, _table_id, coalesce(v_net.key_after, v_net.key_before)
         );
-        v_later := chronicle.later_change(
-            _table, _table_id, coalesce(v_net.key_after, v_net.key_before), v_net.last_seq, v_live
-        );
+        -- Where another of these rows has the key now, that one is looked at.
+        v_later := null;
+        if v_net.is_replaced then
+            v_live := null;
+        else
+            v_later := chronicle.later_change(
+                _table, _table_id, coalesce(v_net.key_after, v_net.key_before), v_net.last_seq,
+                v_live
+            );
+        end if;
         if v_later is not null then
             perform chronicle.refuse_conflict(
                 format(
