@@ -7,7 +7,12 @@ grant create on schema chronicle to chronicle_reader, chronicle_sealer, chronicl
 
 -- Belongs to chronicle_reader, whom the reading policies are for: so a reader sees through it the
 -- rows that the table would show, on version 14 too, which has no security_invoker.
+-- The names are found once, not for each event.
 create view chronicle.row_changes as
+with names as materialized (
+    select * from chronicle.table_names
+)
+
 select
     e.event_id,
     e.seq,
@@ -36,7 +41,7 @@ select
     e.reason,
     e.payload_error
 from chronicle.events as e
-inner join chronicle.table_names as n on n.table_id = e.table_id
+inner join names as n on n.table_id = e.table_id
 where e.origin = 'captured';
 
 comment on view chronicle.row_changes is
@@ -842,21 +847,24 @@ begin
     else
         v_values := _record_id::jsonb;
     end if;
-    return (
-        select string_agg(
-            case
-                when v_values ->> k.name is null then format('old.%I is null', k.name)
-                else format(
-                    'old.%I = %L::%s',
-                    k.name, v_values ->> k.name, format_type(a.atttypid, a.atttypmod)
-                )
-            end,
-            ' and '
-        )
-        from unnest(v_key) as k (name)
-        inner join pg_catalog.pg_attribute as a
-            on a.attrelid = _table and a.attname = k.name and not a.attisdropped
-    ) || ' and ' || v_exactly;
+    return concat(
+        (
+            select string_agg(
+                case
+                    when v_values ->> k.name is null then format('old.%I is null', k.name)
+                    else format(
+                        'old.%I = %L::%s', k.name, v_values ->> k.name, c.base_type::regtype
+                    )
+                end || ' and ',
+                ''
+            )
+            from unnest(v_key) as k (name)
+            -- With a type that a user has made, "=" might run a function of theirs.
+            inner join chronicle.capture_columns(_table, '{}') as c
+                on c.column_name = k.name and not c.is_user_type and not c.is_array
+        ),
+        v_exactly
+    );
 end
 $$;
 
@@ -1601,9 +1609,11 @@ as $$
             when a.attgenerated = 'v' then format('(%s)', pg_get_expr(d.adbin, d.adrelid))
             when c.base_type in ('json'::regtype, 'jsonb'::regtype) and not c.is_array
                 then format(
-                    '(case pg_catalog.jsonb_typeof(i."!image" operator(pg_catalog.->) %1$L) '
-                    'when ''null'' then null '
-                    'when ''string'' then '
+                    '(case '
+                    'when pg_catalog.jsonb_typeof(i."!image" operator(pg_catalog.->) %1$L) '
+                    'operator(pg_catalog.=) ''null'' then null '
+                    'when pg_catalog.jsonb_typeof(i."!image" operator(pg_catalog.->) %1$L) '
+                    'operator(pg_catalog.=) ''string'' then '
                     '(i."!image" operator(pg_catalog.->>) %1$L)::pg_catalog.%2$s '
                     'else (i."!image" operator(pg_catalog.->) %1$L)::pg_catalog.%2$s end)::%3$s',
                     a.attname,
@@ -2341,6 +2351,9 @@ as $$
                         )
                             then '(t.%1$I operator(pg_catalog.=) k.%1$I '
                                 'or t.%1$I is null and k.%1$I is null)'
+                        when u.is_user_type
+                            then 'row(t.%1$I)::pg_catalog.record operator(pg_catalog.*=) '
+                                'row(k.%1$I)::pg_catalog.record'
                         else 't.%1$I operator(pg_catalog.=) k.%1$I'
                     end,
                     n.name
@@ -2348,6 +2361,7 @@ as $$
                 ' and ' order by n.name
             ) as condition
             from jsonb_object_keys(p.data -> 0 -> 'key') as n (name)
+            inner join chronicle.capture_columns(p.relation, '{}') as u on u.column_name = n.name
         ) as k
         cross join lateral (
             select

@@ -80,6 +80,22 @@ as $$
         where u.srrelid = _table
             or u.srrelid in (select p.relid from pg_partition_tree(_table) as p)
         group by s.subname
+        union all
+        select
+            7,
+            format(
+                'Table %s calls its capture functions as well, by trigger "%s": what that records '
+                'did not happen here.',
+                t.tgrelid::regclass, t.tgname
+            )
+        from pg_catalog.pg_trigger as t
+        inner join pg_catalog.pg_proc as p on p.oid = t.tgfoid
+        where p.pronamespace = 'chronicle_capture'::regnamespace
+            and starts_with(
+                p.proname, format('capture_%s_', chronicle.tracked_table_id(_table))
+            )
+            and t.tgrelid <> _table
+            and t.tgrelid not in (select l.relid from pg_partition_tree(_table) as l)
     ) as g
 $$;
 

@@ -39,7 +39,9 @@ as $$
         and not exists (
             select
             from pg_catalog.pg_trigger as c
-            where c.tgfoid = p.oid and c.tgenabled::text <> all(_firing)
+            where c.tgfoid = p.oid
+                and c.tgenabled::text <> all(_firing)
+                and c.tgrelid in (select l.relid from pg_partition_tree(_table) as l)
         )
 $$;
 

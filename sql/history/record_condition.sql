@@ -22,21 +22,24 @@ begin
     else
         v_values := _record_id::jsonb;
     end if;
-    return (
-        select string_agg(
-            case
-                when v_values ->> k.name is null then format('old.%I is null', k.name)
-                else format(
-                    'old.%I = %L::%s',
-                    k.name, v_values ->> k.name, format_type(a.atttypid, a.atttypmod)
-                )
-            end,
-            ' and '
-        )
-        from unnest(v_key) as k (name)
-        inner join pg_catalog.pg_attribute as a
-            on a.attrelid = _table and a.attname = k.name and not a.attisdropped
-    ) || ' and ' || v_exactly;
+    return concat(
+        (
+            select string_agg(
+                case
+                    when v_values ->> k.name is null then format('old.%I is null', k.name)
+                    else format(
+                        'old.%I = %L::%s', k.name, v_values ->> k.name, c.base_type::regtype
+                    )
+                end || ' and ',
+                ''
+            )
+            from unnest(v_key) as k (name)
+            -- With a type that a user has made, "=" might run a function of theirs.
+            inner join chronicle.capture_columns(_table, '{}') as c
+                on c.column_name = k.name and not c.is_user_type and not c.is_array
+        ),
+        v_exactly
+    );
 end
 $$;
 

@@ -1,6 +1,11 @@
 -- Belongs to chronicle_reader, whom the reading policies are for: so a reader sees through it the
 -- rows that the table would show, on version 14 too, which has no security_invoker.
+-- The names are found once, not for each event.
 create view chronicle.row_changes as
+with names as materialized (
+    select * from chronicle.table_names
+)
+
 select
     e.event_id,
     e.seq,
@@ -29,7 +34,7 @@ select
     e.reason,
     e.payload_error
 from chronicle.events as e
-inner join chronicle.table_names as n on n.table_id = e.table_id
+inner join names as n on n.table_id = e.table_id
 where e.origin = 'captured';
 
 comment on view chronicle.row_changes is

@@ -13,9 +13,11 @@ as $$
             when a.attgenerated = 'v' then format('(%s)', pg_get_expr(d.adbin, d.adrelid))
             when c.base_type in ('json'::regtype, 'jsonb'::regtype) and not c.is_array
                 then format(
-                    '(case pg_catalog.jsonb_typeof(i."!image" operator(pg_catalog.->) %1$L) '
-                    'when ''null'' then null '
-                    'when ''string'' then '
+                    '(case '
+                    'when pg_catalog.jsonb_typeof(i."!image" operator(pg_catalog.->) %1$L) '
+                    'operator(pg_catalog.=) ''null'' then null '
+                    'when pg_catalog.jsonb_typeof(i."!image" operator(pg_catalog.->) %1$L) '
+                    'operator(pg_catalog.=) ''string'' then '
                     '(i."!image" operator(pg_catalog.->>) %1$L)::pg_catalog.%2$s '
                     'else (i."!image" operator(pg_catalog.->) %1$L)::pg_catalog.%2$s end)::%3$s',
                     a.attname,

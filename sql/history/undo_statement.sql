@@ -101,6 +101,9 @@ as $$
                         )
                             then '(t.%1$I operator(pg_catalog.=) k.%1$I '
                                 'or t.%1$I is null and k.%1$I is null)'
+                        when u.is_user_type
+                            then 'row(t.%1$I)::pg_catalog.record operator(pg_catalog.*=) '
+                                'row(k.%1$I)::pg_catalog.record'
                         else 't.%1$I operator(pg_catalog.=) k.%1$I'
                     end,
                     n.name
@@ -108,6 +111,7 @@ as $$
                 ' and ' order by n.name
             ) as condition
             from jsonb_object_keys(p.data -> 0 -> 'key') as n (name)
+            inner join chronicle.capture_columns(p.relation, '{}') as u on u.column_name = n.name
         ) as k
         cross join lateral (
             select
