@@ -114,6 +114,7 @@ ERRORS: dict[str, type[ChronicleError]] = {
     "22023": WrongFieldError,  # what the log itself refuses
     "22P02": WrongFieldError,  # an unknown label, a bad address, a bad uuid, bad JSON
     "22P05": WrongFieldError,  # \u0000 in JSON
+    "42939": WrongFieldError,  # a name that is the log's own
     "54000": TooLargeError,
     "42809": NotTrackableError,
     "42501": NotAllowedError,

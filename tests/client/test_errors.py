@@ -48,6 +48,7 @@ REFUSALS: list[tuple[str, type[ChronicleError], Callable[[Chronicle], object]]] 
     ("22P02", errors.WrongFieldError, _log(ip_address="nowhere")),
     ("22P02", errors.WrongFieldError, _log(event_id="7")),
     ("22P05", errors.WrongFieldError, _log(action_meta={"a": "\0"})),
+    ("42939", errors.WrongFieldError, _log(resource_type="chronicle.mine")),
     ("54000", errors.TooLargeError, _context),
     ("42809", errors.NotTrackableError, lambda log: log.enable_tracking("chronicle.settings")),
     ("P0002", errors.NotFoundError, lambda log: log.remove_administrator("nobody")),

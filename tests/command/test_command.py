@@ -59,13 +59,22 @@ def test_version_is_that_of_the_package() -> None:
     assert __version__ in done("--version")
 
 
-def test_pipe_never_pays_for_rich(dsn: str) -> None:
+def test_pipe_never_pays_for_rich(dsn: str, auditor: Connection) -> None:
+    run(auditor, "create table t (id integer primary key)")
+    Chronicle(auditor).enable_tracking("t")
+    run(auditor, "insert into t values (1)")
+    event_id = str(value(auditor, "select event_id from chronicle.row_changes"))
     program = (
         "import sys; from pgchronicle.command import main; "
         "main(sys.argv[1:], standalone_mode=False); "
         "assert not [name for name in sys.modules if name.startswith('rich')]"
     )
-    for arguments in (["events"], ["tables"], ["doctor"]):
+    for arguments in (
+        *(["events"], ["tables"], ["doctor"], ["refresh"], ["history", "t", "1"]),
+        *(["as-of", "t", "--at", "0s"], ["snapshot", "t"]),
+        ["import", "--source", "s", "--query", "select 1 as source_id where false"],
+        ["revert", "--dry-run", event_id],
+    ):
         subprocess.run(
             [sys.executable, "-c", program, *arguments, "--dsn", dsn], check=True, timeout=60
         )
@@ -642,6 +651,10 @@ def test_demo_can_be_repeated_looked_around_in_and_stopped(own_demo: Path) -> No
         assert len(listed.stdout.splitlines()) == 5
         assert "Using the server of the demo" in listed.stderr
         assert pgchronicle("doctor").exit_code == 0
+        account = done("history", "pgbench_accounts", 4711, "--limit", 3).splitlines()
+        assert sum("  UPDATE  " in line for line in account) == 3
+        branches = done("as-of", "pgbench_branches", "--at", "0s").splitlines()
+        assert [line.split("\t")[0] for line in branches] == ["1", "2"]
         dsn = demo_cluster.running_dsn()
         assert dsn is not None
         with psycopg.connect(f"{dsn} options='-csearch_path=chronicle'") as connection:

@@ -159,7 +159,9 @@ def _show_what_next() -> None:
     for query in _QUERIES:
         _code(query)
     _say("Or, without SQL:")
-    _code(f"{command} events --actor-type ai --limit 5\n{command} doctor")
+    _code(f"{command} events --actor-type ai --limit 5")
+    _code(f"{command} history pgbench_accounts {ACCOUNT} --limit 3")
+    _code(f"{command} as-of pgbench_branches --at 1s\n{command} doctor")
     _say("To stop the server and remove what it kept:")
     _code(f"{command} demo --stop")
 
