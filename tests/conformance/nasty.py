@@ -19,6 +19,8 @@ SCHEMA = """na"sty '.' {1}, 100% \\ """
 ACTS = ("insert", "update", "key", "delete", "truncate", "again")
 """What is done to each table, in this order; each act is a transaction."""
 
+BEFORE_KEYS_CHANGE = ("before", *ACTS[: ACTS.index("key")])
+
 
 def quoted(name: str) -> str:
     """A name as an identifier."""
@@ -446,6 +448,9 @@ def _named() -> list[Table]:
     return made
 
 
+SWAPPED = "swapped keys"
+
+
 def _keyed() -> list[Table]:
     """Tables whose keys are awkward."""
     each = (
@@ -495,9 +500,9 @@ def _keyed() -> list[Table]:
             key="k31 = k31 + 10, k0 = 7",
             delete="k31 = 11",
         ),
-        # Keys change places within one statement.
+        # Keys change places within one statement: who was who before can not be told.
         _simple(
-            "swapped keys",
+            SWAPPED,
             "(id integer primary key deferrable, v text)",
             insert="values (1, 'a'), (2, 'b'), (3, 'c'), (4, 'd')",
             update="v = upper(v) where id < 4",

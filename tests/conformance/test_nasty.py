@@ -84,11 +84,13 @@ def test_what_every_table_held_comes_back_byte_for_byte(play: nasty.Play, act: s
     for table in play.tables:
         if not table.has_key or table.name == nasty.WITHOUT_WAY_BACK:
             continue
+        query = f"select * from chronicle.rows_as_of(null::{table.path}, '{at}')"
+        if table.name == nasty.SWAPPED and act in nasty.BEFORE_KEYS_CHANGE:
+            assert sqlstate(play.connection, query) == "ZC007"
+            continue
         try:
             found = nasty.differences(
-                play.connection,
-                f"select * from {play.kept(act, table)}",
-                f"select * from chronicle.rows_as_of(null::{table.path}, '{at}')",
+                play.connection, f"select * from {play.kept(act, table)}", query
             )
         except psycopg.Error as error:
             wrong[table.name] = error.diag.message_primary, error.diag.message_detail
@@ -100,27 +102,27 @@ def test_what_every_table_held_comes_back_byte_for_byte(play: nasty.Play, act: s
 
 def test_every_record_is_found_by_its_key(play: nasty.Play) -> None:
     """Cases 1 to 5: as many records were there as the table had rows, each under one key."""
-    wrong: list[tuple[str, int, int]] = []
+    at = play.moments["key"]
+    wrong: dict[str, object] = {}
     for table in play.tables:
-        if not table.has_key:
+        if not table.has_key or table.name == nasty.SWAPPED:
             continue
-        ((held, found),) = rows(
-            play.connection,
-            f"""
+        query = f"""
             select (select count(*) from {play.kept("key", table)}),
-                count(chronicle.record_as_of(%(path)s::regclass, k.record_id, %(at)s))
+                count(chronicle.record_as_of({nasty.literal(table.path)}, k.record_id, '{at}'))
             from (
                 select distinct record_id from chronicle.row_changes
-                where table_name = %(name)s and record_id is not null
+                where table_name = {nasty.literal(table.name)} and record_id is not null
             ) as k
-            """.replace("%(", "\0")
-            .replace("%", "%%")
-            .replace("\0", "%("),
-            {"path": table.path, "name": table.name, "at": play.moments["key"]},
-        )
-        if held != found:
-            wrong.append((table.name, held, found))
-    assert wrong == []
+        """
+        try:
+            ((held, found),) = rows(play.connection, query)
+        except psycopg.Error as error:
+            wrong[table.name] = error.diag.message_primary, error.diag.message_detail
+        else:
+            if held != found:
+                wrong[table.name] = held, found
+    assert wrong == {}
 
 
 def test_rows_without_a_key_are_recorded_as_they_were(play: nasty.Play) -> None:
