@@ -29,7 +29,7 @@ chronicle_app, as an event chronicle.revert tells of it; the captured changes ca
 parent. Returns the statement; null when there is nothing to do.
 _dry_run: only return the statement.
 Errors: ZC008 when the row was changed since, or a foreign key would carry the undo to other rows;
-55000 for what was not recorded; 42501 without the rights; 02000 for no captured event of this id.';
+55000 for what was not recorded; 42501 without the rights; P0002 for no captured event of this id.';
 
 revoke execute on function chronicle.revert_event(uuid, boolean) from public;
 grant execute on function chronicle.revert_event(uuid, boolean) to chronicle_reader;
