@@ -48,7 +48,10 @@ def test_nobody_writes_an_event_past_the_functions(db: Connection, role: str) ->
         for table, at in tables:
             for statement in (EVENT, COPY):
                 attempt = statement.format(table=table, at=at)
-                assert sqlstate(db, attempt) == "42501", attempt
+                # Before version 16 the installer has the rights of the log's owner, who cannot
+                # insert either: row-level security is forced, and COPY does not go with it.
+                expected = ("42501", "0A000") if role == "installer" else ("42501",)
+                assert sqlstate(db, attempt) in expected, attempt
         for table in ("event_keys", "table_registry", "tracking_periods", "administrators"):
             attempt = f"insert into chronicle.{table} default values"
             assert sqlstate(db, attempt) == "42501", table

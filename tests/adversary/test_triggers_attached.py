@@ -53,7 +53,8 @@ def test_nobody_attaches_a_capture_function(db: Connection, role: str, operation
                 assert refused == "42501", (table, timing)
         assert sqlstate(db, f"alter function {function} owner to current_user") == "42501"
         assert sqlstate(db, f"alter function {function} reset all") == "42501"
-        assert sqlstate(db, f"drop function {function}") == "42501"
+        # Before version 16 the installer has the rights of the schema's owner at every statement.
+        assert sqlstate(db, f"drop function {function}") in ("42501", "2BP01")
 
 
 def test_the_owner_of_a_partitioned_table_speaks_for_that_table_only(db: Connection) -> None:
