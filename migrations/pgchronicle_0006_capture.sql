@@ -597,6 +597,9 @@ returns table (
     comparison text,
     old_value text,
     new_value text,
+    old_exception text,
+    new_exception text,
+    is_plain boolean,
     is_short boolean,
     may_be_large boolean,
     is_user_type boolean,
@@ -677,12 +680,36 @@ as $$
         ),
         format(v.template, 'old', d.name),
         format(v.template, 'new', d.name),
+        format(e.exception, 'old', d.name),
+        format(e.exception, 'new', d.name),
+        not d.is_user_type
+        and d.base_type <> 'json'::regtype
+        and not (
+            d.is_array
+            and d.base_type in ('jsonb'::regtype, 'int2vector'::regtype, 'oidvector'::regtype)
+        ),
         d.is_short,
         d.may_be_large,
         d.is_user_type,
         d.is_array,
         d.base_type
     from described as d
+    cross join lateral (
+        -- When JSON has no form for a value of a type that otherwise it has one for.
+        select case
+            when d.is_array
+                then 'position(''['' in replace(array_dims(%1$s.%2$I), ''[1:'', '''')) > 0'
+                    || case
+                        when d.base_type in ('float4'::regtype, 'float8'::regtype)
+                            then ' or format(''%%s'', %1$s.%2$I) ~ ''[{,]-0[,}]'''
+                        else ''
+                    end
+            when d.base_type in ('float4'::regtype, 'float8'::regtype)
+                then '%1$s.%2$I = 0 and format(''%%s'', %1$s.%2$I) = ''-0'''
+            when d.base_type = 'jsonb'::regtype
+                then 'jsonb_typeof(%1$s.%2$I) in (''string'', ''null'')'
+        end as exception
+    ) as e
     cross join lateral (
         select case
             when d.name = any(_masked_columns)
@@ -693,21 +720,6 @@ as $$
                 'json'::regtype, 'jsonb'::regtype, 'int2vector'::regtype, 'oidvector'::regtype
             )
                 then 'case when %1$s.%2$I is not null then format(''%%s'', %1$s.%2$I) end'
-            when d.is_array
-                then 'case when position(''['' in replace(array_dims(%1$s.%2$I), ''[1:'', '''')) '
-                    '> 0'
-                    || case
-                        when d.base_type in ('float4'::regtype, 'float8'::regtype)
-                            then ' or format(''%%s'', %1$s.%2$I) ~ ''[{,]-0[,}]'''
-                        else ''
-                    end
-                    || ' then to_jsonb(format(''%%s'', %1$s.%2$I)) else to_jsonb(%1$s.%2$I) end'
-            when d.base_type in ('float4'::regtype, 'float8'::regtype)
-                then 'case when %1$s.%2$I = 0 and format(''%%s'', %1$s.%2$I) = ''-0'' '
-                    'then to_jsonb(''-0''::text) else to_jsonb(%1$s.%2$I) end'
-            when d.base_type = 'jsonb'::regtype
-                then 'case when jsonb_typeof(%1$s.%2$I) in (''string'', ''null'') '
-                    'then to_jsonb(format(''%%s'', %1$s.%2$I)) else %1$s.%2$I end'
             when d.base_type = 'json'::regtype
                 then 'case when %1$s.%2$I is null then null '
                     'when format(''%%s'', %1$s.%2$I) ~ ''^[[:space:]]*["n]'' '
@@ -716,6 +728,9 @@ as $$
                     '<> format(''%%s'', format(''%%s'', %1$s.%2$I)::jsonb) '
                     'then to_jsonb(format(''%%s'', %1$s.%2$I)) '
                     'else format(''%%s'', %1$s.%2$I)::jsonb end'
+            when e.exception is not null
+                then 'case when ' || e.exception || ' then to_jsonb(format(''%%s'', %1$s.%2$I)) '
+                    'else to_jsonb(%1$s.%2$I) end'
             else '%1$s.%2$I'
         end as template
     ) as v
@@ -725,10 +740,11 @@ $$;
 comment on function chronicle.capture_columns(regclass, name[]) is
 'Private. The columns of a table that can be captured, in their order. comparison: an expression
 that is true when old and new differ. old_value, new_value: expressions that render a value.
-is_short: its text has at most a hundred bytes. may_be_large: it may be stored apart from the row.
-is_user_type: the type is, or is made of, one that is not built in. is_array: so it is, under its
-domains. base_type: what lies under
-domains and arrays. _masked_columns: those of which no value is rendered.';
+old_exception, new_exception: expressions that are true where to_jsonb would not do for it; null:
+nowhere. is_plain: elsewhere it does. is_short: its text has at most a hundred bytes. may_be_large:
+it may be stored apart from the row. is_user_type: the type is, or is made of, one that is not built
+in. is_array: so it is, under its domains. base_type: what lies under domains and arrays.
+_masked_columns: those of which no value is rendered.';
 
 revoke execute on function chronicle.capture_columns(regclass, name[]) from public;
 grant execute on function chronicle.capture_columns(regclass, name[])
@@ -906,10 +922,39 @@ from public;
 grant execute on function chronicle.key_statements(text, regclass, chronicle.table_registry)
 to chronicle_writer, chronicle_table_reader;
 
--- One "if" a column. Small columns stand in groups of eight whose images are compared first: most
--- updates change few columns, and an expression that is not reached costs nothing, where every one
--- that is has to be made ready once a transaction. A column that may be large stands alone: to
--- compare its image, the server would fetch a value that is stored apart.
+-- A binary tree of "if": an expression that is not reached costs nothing, and every one that is has
+-- to be made ready once a transaction.
+create or replace function chronicle.choice_statements(_statements text[], _first integer default 1)
+returns text
+language plpgsql
+immutable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_half constant integer := cardinality(_statements) / 2;
+begin
+    if cardinality(_statements) = 1 then
+        return _statements[1];
+    end if;
+    return format(
+        E'            if v_place < %s then\n%s            else\n%s            end if;\n',
+        _first + v_half,
+        chronicle.choice_statements(_statements[1:v_half], _first),
+        chronicle.choice_statements(_statements[v_half + 1:], _first + v_half)
+    );
+end
+$$;
+
+comment on function chronicle.choice_statements(text[], integer) is
+'Private. The text of statements that carry out the one whose place is in v_place. _first: the place
+of the first of them.';
+
+revoke execute on function chronicle.choice_statements(text[], integer) from public;
+grant execute on function chronicle.choice_statements(text[], integer)
+to chronicle_writer, chronicle_table_reader;
+
+-- All comparisons are one expression: PL/pgSQL makes each one ready once a transaction, which for a
+-- single row costs more than the comparisons. What is rendered is only what changed.
 create or replace function chronicle.update_statements(
     _table regclass, _options chronicle.table_registry
 )
@@ -918,60 +963,29 @@ language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-    select string_agg(
-        case
-            when g.may_be_large then g.statements
-            else format(
-                E'        if row(%s)::record operator(pg_catalog.*<>) row(%s)::record then\n'
-                '%s        end if;\n',
-                g.old_row, g.new_row, g.statements
+    select format(
+        E'        foreach v_place in array array_positions(array[%s], true) loop\n'
+        '%s        end loop;\n',
+        string_agg(c.comparison, ', ' order by c.place),
+        chronicle.choice_statements(array_agg(
+            format(
+                E'                v_changed := array_append(v_changed, %1$L);\n'
+                || case _options.capture
+                    when 'full' then ''
+                    else
+                        E'                v_before := coalesce(v_before, ''{}'') '
+                        '|| jsonb_build_object(%1$L, %2$s);\n'
+                        '                v_after := coalesce(v_after, ''{}'') '
+                        '|| jsonb_build_object(%1$L, %3$s);\n'
+                end,
+                c.column_name, c.old_value, c.new_value
             )
-        end,
-        '' order by g.place
+            order by c.place
+        ))
     )
-    from (
-        select
-            c.may_be_large,
-            min(c.place) as place,
-            string_agg(format('old.%I', c.column_name), ', ' order by c.place) as old_row,
-            string_agg(format('new.%I', c.column_name), ', ' order by c.place) as new_row,
-            string_agg(
-                format(
-                    E'            if %1$s then\n'
-                    '                v_changed := array_append(v_changed, %2$L);\n'
-                    || case
-                        when _options.capture = 'full' then ''
-                        else
-                            E'                v_before := v_before '
-                            '|| jsonb_build_object(%2$L, %3$s);\n'
-                            '                v_after := v_after '
-                            '|| jsonb_build_object(%2$L, %4$s);\n'
-                    end
-                    || E'            end if;\n',
-                    c.comparison, c.column_name, c.old_value, c.new_value
-                ),
-                '' order by c.place
-            ) as statements
-        from (
-            select
-                n.*,
-                -- Neighbours only, so that columns are named in their order.
-                case
-                    when n.may_be_large then n.place
-                    else (
-                        row_number() over (partition by n.neighbours order by n.place) - 1
-                    ) / 8
-                end as chunk
-            from (
-                select
-                    a.*,
-                    count(*) filter (where a.may_be_large) over (order by a.place) as neighbours
-                from chronicle.capture_columns(_table, _options.masked_columns) as a
-                where a.column_name = any(_options.captured_columns)
-            ) as n
-        ) as c
-        group by c.may_be_large, c.neighbours, c.chunk
-    ) as g
+    from chronicle.capture_columns(_table, _options.masked_columns) as c
+    where c.column_name = any(_options.captured_columns)
+    having count(*) > 0
 $$;
 
 comment on function chronicle.update_statements(regclass, chronicle.table_registry) is
@@ -981,6 +995,64 @@ _options: the table''s row of the registry.';
 revoke execute on function chronicle.update_statements(regclass, chronicle.table_registry)
 from public;
 grant execute on function chronicle.update_statements(regclass, chronicle.table_registry)
+to chronicle_writer, chronicle_table_reader;
+
+-- A whole row is rendered by to_jsonb where that gives the same, which is cheaper than a pair for
+-- each column; what JSON has no form for is put right afterwards, where there is any.
+create or replace function chronicle.row_statements(
+    _table regclass, _options chronicle.table_registry, _row text
+)
+returns text
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select case
+        when r.is_plain then format(E'        %s := to_jsonb(%s);\n', r.variable, _row) || case
+            when r.exceptions is null then ''
+            else format(
+                E'        if %1$s then\n            %2$s := %2$s || %3$s;\n        end if;\n',
+                r.exceptions, r.variable, chronicle.object_expression(r.odd_names, r.odd_values)
+            )
+        end
+        else format(
+            E'        %s := %s;\n', r.variable, chronicle.object_expression(r.names, r.values)
+        )
+    end
+    from (
+        select
+            case _row when 'old' then 'v_before' else 'v_after' end as variable,
+            coalesce(bool_and(c.is_plain), false)
+            and cardinality(_options.masked_columns || _options.excluded_columns) = 0
+            and not exists (
+                select
+                from pg_catalog.pg_attribute as a
+                where a.attrelid = _table and a.attgenerated = 'v' and not a.attisdropped
+            ) as is_plain,
+            array_agg(c.column_name order by c.place) as names,
+            array_agg(v.value order by c.place) as values,
+            string_agg(v.exception, ' or ' order by c.place) as exceptions,
+            array_agg(c.column_name order by c.place) filter (where v.exception is not null)
+                as odd_names,
+            array_agg(v.value order by c.place) filter (where v.exception is not null)
+                as odd_values
+        from chronicle.capture_columns(_table, _options.masked_columns) as c
+        cross join lateral (
+            select
+                case _row when 'old' then c.old_value else c.new_value end as value,
+                case _row when 'old' then c.old_exception else c.new_exception end as exception
+        ) as v
+        where c.column_name = any(_options.captured_columns)
+    ) as r
+$$;
+
+comment on function chronicle.row_statements(regclass, chronicle.table_registry, text) is
+'Private. The statements of a capture function that render a whole row. _options: the table''s row
+of the registry. _row: old or new.';
+
+revoke execute on function chronicle.row_statements(regclass, chronicle.table_registry, text)
+from public;
+grant execute on function chronicle.row_statements(regclass, chronicle.table_registry, text)
 to chronicle_writer, chronicle_table_reader;
 
 -- The only exception block of a capture function. It holds no write, so it takes no transaction id.
@@ -995,22 +1067,15 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_row constant text := case _operation when 'DELETE' then 'old' else 'new' end;
-    v_names name[];
-    v_old_values text[];
-    v_new_values text[];
     v_changed text;
     v_is_short boolean;
     v_rendering text;
     v_misfit text;
 begin
-    select
-        array_agg(c.column_name order by c.place),
-        array_agg(c.old_value order by c.place),
-        array_agg(c.new_value order by c.place),
-        string_agg(
-            format('case when %s then %L end', c.comparison, c.column_name), ', ' order by c.place
-        )
-    into v_names, v_old_values, v_new_values, v_changed
+    select string_agg(
+        format('case when %s then %L end', c.comparison, c.column_name), ', ' order by c.place
+    )
+    into v_changed
     from chronicle.capture_columns(_table, _options.masked_columns) as c
     where c.column_name = any(_options.captured_columns);
 
@@ -1019,29 +1084,16 @@ begin
     where c.column_name = any(_options.key_columns);
 
     v_rendering := case _operation
-        when 'INSERT'
-            then format(
-                E'        v_after := %s;\n', chronicle.object_expression(v_names, v_new_values)
-            )
-        when 'DELETE'
-            then format(
-                E'        v_before := %s;\n', chronicle.object_expression(v_names, v_old_values)
-            )
+        when 'INSERT' then chronicle.row_statements(_table, _options, 'new')
+        when 'DELETE' then chronicle.row_statements(_table, _options, 'old')
         when 'UPDATE' then
-            case _options.capture
-                when 'changes' then E'        v_before := ''{}'';\n        v_after := ''{}'';\n'
-                else ''
-            end
-            || E'        v_changed := ''{}'';\n'
-            || coalesce(chronicle.update_statements(_table, _options), '')
+            coalesce(chronicle.update_statements(_table, _options), '')
             -- Only columns that are not recorded have changed.
-            || E'        if v_changed = ''{}'' then\n            return null;\n        end if;\n'
+            || E'        if v_changed is null then\n            return null;\n        end if;\n'
             || case _options.capture
-                when 'full' then format(
-                    E'        v_before := %s;\n        v_after := %s;\n',
-                    chronicle.object_expression(v_names, v_old_values),
-                    chronicle.object_expression(v_names, v_new_values)
-                )
+                when 'full'
+                    then chronicle.row_statements(_table, _options, 'old')
+                    || chronicle.row_statements(_table, _options, 'new')
                 else ''
             end
             || case
@@ -1270,6 +1322,7 @@ declare
     v_before jsonb;
     v_after jsonb;
     v_changed text[];
+    v_place integer;
     v_related jsonb;
     v_columns jsonb;
     v_meta jsonb;

@@ -104,7 +104,9 @@ grant create on schema chronicle to chronicle_writer, chronicle_table_reader;
 \ir capture/object_expression.sql
 \ir capture/key_expression.sql
 \ir capture/key_statements.sql
+\ir capture/choice_statements.sql
 \ir capture/update_statements.sql
+\ir capture/row_statements.sql
 \ir capture/rendering_block.sql
 \ir capture/refuse_without_actor.sql
 \ir capture/tracking_options.sql

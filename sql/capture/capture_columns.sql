@@ -21,6 +21,9 @@ returns table (
     comparison text,
     old_value text,
     new_value text,
+    old_exception text,
+    new_exception text,
+    is_plain boolean,
     is_short boolean,
     may_be_large boolean,
     is_user_type boolean,
@@ -101,12 +104,36 @@ as $$
         ),
         format(v.template, 'old', d.name),
         format(v.template, 'new', d.name),
+        format(e.exception, 'old', d.name),
+        format(e.exception, 'new', d.name),
+        not d.is_user_type
+        and d.base_type <> 'json'::regtype
+        and not (
+            d.is_array
+            and d.base_type in ('jsonb'::regtype, 'int2vector'::regtype, 'oidvector'::regtype)
+        ),
         d.is_short,
         d.may_be_large,
         d.is_user_type,
         d.is_array,
         d.base_type
     from described as d
+    cross join lateral (
+        -- When JSON has no form for a value of a type that otherwise it has one for.
+        select case
+            when d.is_array
+                then 'position(''['' in replace(array_dims(%1$s.%2$I), ''[1:'', '''')) > 0'
+                    || case
+                        when d.base_type in ('float4'::regtype, 'float8'::regtype)
+                            then ' or format(''%%s'', %1$s.%2$I) ~ ''[{,]-0[,}]'''
+                        else ''
+                    end
+            when d.base_type in ('float4'::regtype, 'float8'::regtype)
+                then '%1$s.%2$I = 0 and format(''%%s'', %1$s.%2$I) = ''-0'''
+            when d.base_type = 'jsonb'::regtype
+                then 'jsonb_typeof(%1$s.%2$I) in (''string'', ''null'')'
+        end as exception
+    ) as e
     cross join lateral (
         select case
             when d.name = any(_masked_columns)
@@ -117,21 +144,6 @@ as $$
                 'json'::regtype, 'jsonb'::regtype, 'int2vector'::regtype, 'oidvector'::regtype
             )
                 then 'case when %1$s.%2$I is not null then format(''%%s'', %1$s.%2$I) end'
-            when d.is_array
-                then 'case when position(''['' in replace(array_dims(%1$s.%2$I), ''[1:'', '''')) '
-                    '> 0'
-                    || case
-                        when d.base_type in ('float4'::regtype, 'float8'::regtype)
-                            then ' or format(''%%s'', %1$s.%2$I) ~ ''[{,]-0[,}]'''
-                        else ''
-                    end
-                    || ' then to_jsonb(format(''%%s'', %1$s.%2$I)) else to_jsonb(%1$s.%2$I) end'
-            when d.base_type in ('float4'::regtype, 'float8'::regtype)
-                then 'case when %1$s.%2$I = 0 and format(''%%s'', %1$s.%2$I) = ''-0'' '
-                    'then to_jsonb(''-0''::text) else to_jsonb(%1$s.%2$I) end'
-            when d.base_type = 'jsonb'::regtype
-                then 'case when jsonb_typeof(%1$s.%2$I) in (''string'', ''null'') '
-                    'then to_jsonb(format(''%%s'', %1$s.%2$I)) else %1$s.%2$I end'
             when d.base_type = 'json'::regtype
                 then 'case when %1$s.%2$I is null then null '
                     'when format(''%%s'', %1$s.%2$I) ~ ''^[[:space:]]*["n]'' '
@@ -140,6 +152,9 @@ as $$
                     '<> format(''%%s'', format(''%%s'', %1$s.%2$I)::jsonb) '
                     'then to_jsonb(format(''%%s'', %1$s.%2$I)) '
                     'else format(''%%s'', %1$s.%2$I)::jsonb end'
+            when e.exception is not null
+                then 'case when ' || e.exception || ' then to_jsonb(format(''%%s'', %1$s.%2$I)) '
+                    'else to_jsonb(%1$s.%2$I) end'
             else '%1$s.%2$I'
         end as template
     ) as v
@@ -149,10 +164,11 @@ $$;
 comment on function chronicle.capture_columns(regclass, name[]) is
 'Private. The columns of a table that can be captured, in their order. comparison: an expression
 that is true when old and new differ. old_value, new_value: expressions that render a value.
-is_short: its text has at most a hundred bytes. may_be_large: it may be stored apart from the row.
-is_user_type: the type is, or is made of, one that is not built in. is_array: so it is, under its
-domains. base_type: what lies under
-domains and arrays. _masked_columns: those of which no value is rendered.';
+old_exception, new_exception: expressions that are true where to_jsonb would not do for it; null:
+nowhere. is_plain: elsewhere it does. is_short: its text has at most a hundred bytes. may_be_large:
+it may be stored apart from the row. is_user_type: the type is, or is made of, one that is not built
+in. is_array: so it is, under its domains. base_type: what lies under domains and arrays.
+_masked_columns: those of which no value is rendered.';
 
 revoke execute on function chronicle.capture_columns(regclass, name[]) from public;
 grant execute on function chronicle.capture_columns(regclass, name[])

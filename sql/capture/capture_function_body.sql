@@ -24,6 +24,7 @@ declare
     v_before jsonb;
     v_after jsonb;
     v_changed text[];
+    v_place integer;
     v_related jsonb;
     v_columns jsonb;
     v_meta jsonb;

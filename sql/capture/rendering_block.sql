@@ -10,22 +10,15 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_row constant text := case _operation when 'DELETE' then 'old' else 'new' end;
-    v_names name[];
-    v_old_values text[];
-    v_new_values text[];
     v_changed text;
     v_is_short boolean;
     v_rendering text;
     v_misfit text;
 begin
-    select
-        array_agg(c.column_name order by c.place),
-        array_agg(c.old_value order by c.place),
-        array_agg(c.new_value order by c.place),
-        string_agg(
-            format('case when %s then %L end', c.comparison, c.column_name), ', ' order by c.place
-        )
-    into v_names, v_old_values, v_new_values, v_changed
+    select string_agg(
+        format('case when %s then %L end', c.comparison, c.column_name), ', ' order by c.place
+    )
+    into v_changed
     from chronicle.capture_columns(_table, _options.masked_columns) as c
     where c.column_name = any(_options.captured_columns);
 
@@ -34,29 +27,16 @@ begin
     where c.column_name = any(_options.key_columns);
 
     v_rendering := case _operation
-        when 'INSERT'
-            then format(
-                E'        v_after := %s;\n', chronicle.object_expression(v_names, v_new_values)
-            )
-        when 'DELETE'
-            then format(
-                E'        v_before := %s;\n', chronicle.object_expression(v_names, v_old_values)
-            )
+        when 'INSERT' then chronicle.row_statements(_table, _options, 'new')
+        when 'DELETE' then chronicle.row_statements(_table, _options, 'old')
         when 'UPDATE' then
-            case _options.capture
-                when 'changes' then E'        v_before := ''{}'';\n        v_after := ''{}'';\n'
-                else ''
-            end
-            || E'        v_changed := ''{}'';\n'
-            || coalesce(chronicle.update_statements(_table, _options), '')
+            coalesce(chronicle.update_statements(_table, _options), '')
             -- Only columns that are not recorded have changed.
-            || E'        if v_changed = ''{}'' then\n            return null;\n        end if;\n'
+            || E'        if v_changed is null then\n            return null;\n        end if;\n'
             || case _options.capture
-                when 'full' then format(
-                    E'        v_before := %s;\n        v_after := %s;\n',
-                    chronicle.object_expression(v_names, v_old_values),
-                    chronicle.object_expression(v_names, v_new_values)
-                )
+                when 'full'
+                    then chronicle.row_statements(_table, _options, 'old')
+                    || chronicle.row_statements(_table, _options, 'new')
                 else ''
             end
             || case

@@ -1,7 +1,5 @@
--- One "if" a column. Small columns stand in groups of eight whose images are compared first: most
--- updates change few columns, and an expression that is not reached costs nothing, where every one
--- that is has to be made ready once a transaction. A column that may be large stands alone: to
--- compare its image, the server would fetch a value that is stored apart.
+-- All comparisons are one expression: PL/pgSQL makes each one ready once a transaction, which for a
+-- single row costs more than the comparisons. What is rendered is only what changed.
 create or replace function chronicle.update_statements(
     _table regclass, _options chronicle.table_registry
 )
@@ -10,60 +8,29 @@ language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-    select string_agg(
-        case
-            when g.may_be_large then g.statements
-            else format(
-                E'        if row(%s)::record operator(pg_catalog.*<>) row(%s)::record then\n'
-                '%s        end if;\n',
-                g.old_row, g.new_row, g.statements
+    select format(
+        E'        foreach v_place in array array_positions(array[%s], true) loop\n'
+        '%s        end loop;\n',
+        string_agg(c.comparison, ', ' order by c.place),
+        chronicle.choice_statements(array_agg(
+            format(
+                E'                v_changed := array_append(v_changed, %1$L);\n'
+                || case _options.capture
+                    when 'full' then ''
+                    else
+                        E'                v_before := coalesce(v_before, ''{}'') '
+                        '|| jsonb_build_object(%1$L, %2$s);\n'
+                        '                v_after := coalesce(v_after, ''{}'') '
+                        '|| jsonb_build_object(%1$L, %3$s);\n'
+                end,
+                c.column_name, c.old_value, c.new_value
             )
-        end,
-        '' order by g.place
+            order by c.place
+        ))
     )
-    from (
-        select
-            c.may_be_large,
-            min(c.place) as place,
-            string_agg(format('old.%I', c.column_name), ', ' order by c.place) as old_row,
-            string_agg(format('new.%I', c.column_name), ', ' order by c.place) as new_row,
-            string_agg(
-                format(
-                    E'            if %1$s then\n'
-                    '                v_changed := array_append(v_changed, %2$L);\n'
-                    || case
-                        when _options.capture = 'full' then ''
-                        else
-                            E'                v_before := v_before '
-                            '|| jsonb_build_object(%2$L, %3$s);\n'
-                            '                v_after := v_after '
-                            '|| jsonb_build_object(%2$L, %4$s);\n'
-                    end
-                    || E'            end if;\n',
-                    c.comparison, c.column_name, c.old_value, c.new_value
-                ),
-                '' order by c.place
-            ) as statements
-        from (
-            select
-                n.*,
-                -- Neighbours only, so that columns are named in their order.
-                case
-                    when n.may_be_large then n.place
-                    else (
-                        row_number() over (partition by n.neighbours order by n.place) - 1
-                    ) / 8
-                end as chunk
-            from (
-                select
-                    a.*,
-                    count(*) filter (where a.may_be_large) over (order by a.place) as neighbours
-                from chronicle.capture_columns(_table, _options.masked_columns) as a
-                where a.column_name = any(_options.captured_columns)
-            ) as n
-        ) as c
-        group by c.may_be_large, c.neighbours, c.chunk
-    ) as g
+    from chronicle.capture_columns(_table, _options.masked_columns) as c
+    where c.column_name = any(_options.captured_columns)
+    having count(*) > 0
 $$;
 
 comment on function chronicle.update_statements(regclass, chronicle.table_registry) is
