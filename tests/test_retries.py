@@ -117,7 +117,7 @@ def test_the_id_of_a_generated_event_is_refused(db: Connection) -> None:
         assert refusal(db, READ_PAGE_ONCE, (event_id,)) == Refusal(
             "ZC001",
             f"the event id {event_id} is taken",
-            "An event that got its id from the server has it.",
+            "An event that got its id from the server, or an import, has it.",
             "Make a new id for each event, and repeat it only to retry that event.",
         )
     assert claimed_ids(db) == []

@@ -1097,12 +1097,37 @@ def test_new_columns_are_masked_where_they_might_be_what_was_hidden(db: Connecti
     make(db, "id integer primary key, a text, b text", "_mask_columns => '{b}'")
     db.execute("alter table public.item add column api_key text, add column plain text")
     db.execute("insert into public.item values (1, 'a', 'b', 'k', 'p')")
-    # Is it one of the others now?
+    # It is known what this one was,
     db.execute("alter table public.item rename column b to c")
-    db.execute("insert into public.item values (2, 'a', 'b', 'k', null)")
+    db.execute("insert into public.item values (2, 'a', 'b', 'k', 'p')")
+    # but any of the new ones may have taken its place.
+    db.execute("alter table public.item drop column c")
+    db.execute("insert into public.item values (3, 'a', 'k', 'p')")
+    shown = {"a": "a", "api_key": "[masked]", "plain": "p"}
     assert [each[3] for each in changes(db)] == [
-        {"id": "1", "a": "a", "b": "[masked]", "api_key": "[masked]", "plain": "p"},
-        {"id": "2", "a": "a", "c": "[masked]", "api_key": "[masked]", "plain": None},
+        {"id": "1", "b": "[masked]"} | shown,
+        {"id": "2", "c": "[masked]"} | shown,
+        {"id": "3"} | shown | {"plain": "[masked]"},
+    ]
+
+
+@pytest.mark.parametrize("option", ["_mask_columns", "_exclude_columns"])
+def test_what_is_hidden_stays_hidden_under_another_name(db: Connection, option: str) -> None:
+    make(db, "id integer primary key, note text, n integer", f"{option} => '{{note}}'")
+    db.execute("alter table public.item rename column note to remark")
+    # The name goes to another one.
+    db.execute("alter table public.item rename column n to note")
+    db.execute("alter table public.item add column more integer")
+    db.execute("insert into public.item values (1, 'hidden', 1, 1)")
+    db.execute("update public.item set more = 2, remark = 'hidden too'")
+    db.execute("update public.item set note = 2")
+    hidden = {"remark": "[masked]"} if option == "_mask_columns" else {}
+    first = {"id": "1", "note": "1", "more": "1"} | hidden
+    second, third = first | {"more": "2"}, first | {"more": "2", "note": "2"}
+    assert [(*each[:4], set(each[4] or ())) for each in changes(db)] == [
+        ("INSERT", "1", None, first, set()),
+        ("UPDATE", "1", first, second, {"more", *hidden}),
+        ("UPDATE", "1", second, third, {"note"}),
     ]
 
 
@@ -1111,14 +1136,11 @@ def test_a_change_of_a_column_that_is_masked_for_caution_is_recorded(
     db: Connection, option: str
 ) -> None:
     make(db, "id integer primary key, note text, n integer", f"{option} => '{{note}}'")
-    db.execute("alter table public.item rename column note to remark")
-    db.execute("alter table public.item add column more integer")
-    db.execute("insert into public.item values (1, 'hidden', 1, 1)")
+    db.execute("alter table public.item drop column note, add column more integer")
+    db.execute("insert into public.item values (1, 1, 1)")
     db.execute("update public.item set more = 2")
-    action, key, old, new, changed = changes(db)[1]
-    masked = {"id": "1", "remark": "[masked]", "n": "1", "more": "[masked]"}
-    assert (action, key, changed) == ("UPDATE", "1", ["more"])
-    assert old == new == masked
+    image = {"id": "1", "n": "1", "more": "[masked]"}
+    assert changes(db)[1] == ("UPDATE", "1", image, image, ["more"])
 
 
 def test_of_a_masked_column_of_a_changed_table_is_recorded_that_it_changed(db: Connection) -> None:
