@@ -921,13 +921,14 @@ def perform(connection: Connection) -> Play:
 
 def _keep(play: Play, act: str) -> None:
     play.moments[act] = value(play.connection, "select clock_timestamp()")
-    for table in play.tables:
-        # The rows of a partitioned table are in others; those of heirs are not the parent's.
-        only = "" if table.name == PARTITIONED else "only"
-        run(
-            play.connection,
-            f"create table {play.kept(act, table)} as select * from {only} {table.path}",
-        )
+    with play.connection.transaction():
+        for table in play.tables:
+            # The rows of a partitioned table are in others; those of heirs are not the parent's.
+            only = "" if table.name == PARTITIONED else "only"
+            run(
+                play.connection,
+                f"create table {play.kept(act, table)} as select * from {only} {table.path}",
+            )
 
 
 def differences(connection: Connection, one: str, other: str) -> list[tuple[str, str]]:

@@ -105,6 +105,9 @@ def test_every_record_is_found_by_its_key(play: nasty.Play) -> None:
     at = play.moments["key"]
     wrong: dict[str, object] = {}
     for table in play.tables:
+        # The others have plain keys.
+        if "key" not in table.name and table.name not in nasty.NAMES:
+            continue
         if not table.has_key or table.name == nasty.SWAPPED:
             continue
         query = f"""
