@@ -1,5 +1,6 @@
 """Trying a sequence, and shortening one that has failed to what still fails."""
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -21,6 +22,11 @@ class Failure:
     wrong: str
     trace: tuple[str, ...]
 
+    @property
+    def kind(self) -> str:
+        """What is said before anything that may differ from case to case."""
+        return re.split(r"[\d:,]", self.wrong)[0]
+
     def __str__(self) -> str:
         steps = len(self.script.steps)
         return "\n".join([f"{self.script.name}, {steps} steps:", *self.trace, self.wrong])
@@ -38,7 +44,7 @@ def attempt_once(runner: Runner, script: Script, *, is_thorough: bool = False) -
     """The same, and a failure is given as it is."""
     try:
         check_all(runner.owner, runner.run(script), is_thorough=is_thorough)
-    except (MismatchError, psycopg.Error) as mismatch:
+    except (MismatchError, AssertionError, psycopg.Error) as mismatch:
         trace = tuple(runner.outcome.trace)
         return Failure(script, str(mismatch), trace)
     return None
@@ -57,7 +63,7 @@ def _shorten(again: Callable[[Script], Failure | None], failure: Failure) -> Fai
             steps = failure.script.steps
             shorter = replace(failure.script, steps=steps[:start] + steps[start + size :])
             fails = again(shorter)
-            if fails is None:
+            if fails is None or fails.kind != failure.kind:
                 start += size
             else:
                 failure = fails

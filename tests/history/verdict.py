@@ -5,7 +5,7 @@ from collections.abc import Container, Iterable
 from random import Random
 from typing import Any, TypeVar
 
-from ask import rows, run, value
+from ask import rows, run, sqlstate, value
 from support import Connection
 
 from .cells import Image, parse
@@ -163,23 +163,54 @@ def _check_history(reader: Connection, outcome: Outcome, name: str, record_id: s
 
 
 def undo(reader: Connection, outcome: Outcome) -> None:
-    """Transaction by transaction, the tables go back to what they were: to nothing, in the end,
-    unless they have been altered meanwhile."""
+    """Transaction by transaction, the tables go back to what they were: to nothing, in the end.
+    Down to where they were altered, or to where rows took each other's keys in a circle, which no
+    statement takes back."""
     place = len(outcome.committed)
     for moment in reversed(outcome.moments):
-        if moment.committed < outcome.altered_at:
+        if moment.committed < outcome.altered_at or any(
+            table.columns != outcome.world.tables[name].columns
+            for name, table in moment.tables.items()
+        ):
             return
         for each in reversed(outcome.committed[moment.committed : place]):
             statement = f"select chronicle.revert_transaction({each.transaction_id})"
             outcome.trace.append(f"undo: {statement};")
+            if _is_circle(each.changes):
+                if sqlstate(reader, statement) != "55000":
+                    raise MismatchError("keys that went round in a circle are refused otherwise")
+                return
             run(reader, statement)
         place = moment.committed
         try:
             check_model(reader, moment.tables)
         except MismatchError as mismatch:
-            raise MismatchError(
-                f"after undoing down to {_of(outcome, moment)}: {mismatch}"
-            ) from None
+            what = f"after undoing down to {_of(outcome, moment)}"
+            raise MismatchError(f"{what}: {mismatch}") from None
+
+
+def _is_circle(changes: Iterable[Change]) -> bool:
+    """Whether rows that were there before and are there after have each other's keys, all round."""
+    former: dict[tuple[str, int], str | None] = {}
+    latter: dict[tuple[str, int], str | None] = {}
+    for each in changes:
+        if each.life:
+            life = (each.table, each.life)
+            before = each.earlier_id or each.record_id
+            former.setdefault(life, None if each.action == "INSERT" else before)
+            latter[life] = each.record_id if each.action in ("INSERT", "UPDATE") else None
+    sources = {
+        (table, latter[table, life]): (table, key)
+        for (table, life), key in former.items()
+        if key is not None and latter[table, life] not in (None, key)
+    }
+    for start in sources:
+        key = sources[start]
+        while key in sources and key != start:
+            key = sources[key]
+        if key == start:
+            return True
+    return False
 
 
 def _of(outcome: Outcome, moment: Moment) -> str:
