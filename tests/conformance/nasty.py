@@ -19,6 +19,9 @@ SCHEMA = """na"sty '.' {1}, 100% \\ """
 ACTS = ("insert", "update", "key", "delete", "truncate", "again")
 """What is done to each table, in this order; each act is a transaction."""
 
+FULL = ", _capture => 'full'"
+"""The option by which an update is recorded with both whole rows."""
+
 BEFORE_KEYS_CHANGE = ("before", *ACTS[: ACTS.index("key")])
 
 
@@ -314,7 +317,7 @@ def _is_readable(connection: Connection, query: str) -> bool:
 # Tables.
 
 
-def _typed(name: str, samples: Mapping[str, tuple[str, ...]]) -> Table:
+def _typed(name: str, samples: Mapping[str, tuple[str, ...]], options: str = "") -> Table:
     """A table with a column of each type, and as many rows as the longest list of samples."""
     count = max(len(each) for each in samples.values())
     path = f"{S}.{quoted(name)}"
@@ -350,6 +353,7 @@ def _typed(name: str, samples: Mapping[str, tuple[str, ...]]) -> Table:
             "truncate": (f"truncate {path}",),
             "again": inserted(1000),
         },
+        options=options,
     )
 
 
@@ -602,17 +606,21 @@ def _shaped(version: int) -> list[Table]:
                 "add column more numeric not null default 1.50",
             ),
         ),
-        _simple(
-            "generated",
-            "(twice integer generated always as (2 * n) stored, "
-            + ("thrice integer generated always as (3 * n) virtual, " if virtual else "")
-            + "n integer, id integer, code text generated always as ('c' || id) stored, "
-            + ("shown text generated always as (upper(label)) virtual, " if virtual else "")
-            + "label text, primary key (code, id))",
-            insert="(n, id, label) values (1, 1, 'a'), (null, 2, null), (3, 3, 'c')",
-            update="n = coalesce(n, 0) + 1, label = label || 'x'",
-            key="id = id + 10",
-            delete="id = 12",
+        *(
+            _simple(
+                name,
+                "(twice integer generated always as (2 * n) stored, "
+                + ("thrice integer generated always as (3 * n) virtual, " if virtual else "")
+                + "n integer, id integer, code text generated always as ('c' || id) stored, "
+                + ("shown text generated always as (upper(label)) virtual, " if virtual else "")
+                + "label text, primary key (code, id))",
+                insert="(n, id, label) values (1, 1, 'a'), (null, 2, null), (3, 3, 'c')",
+                update="n = coalesce(n, 0) + 1, label = label || 'x'",
+                key="id = id + 10",
+                delete="id = 12",
+                options=options,
+            )
+            for name, options in (("generated", ""), ("generated in full", FULL))
         ),
         _simple(
             "identity",
@@ -761,15 +769,15 @@ def _related() -> list[Table]:
     ]
 
 
-PARTITIONED = "part titioned"
+PARTITIONED = {"part titioned": "", "fully parted": FULL}
 
 
-def _partitioned() -> Table:
+def _partitioned(name: str, options: str) -> Table:
     """By list, then range, then hash; leaves whose columns stand otherwise, or are gone."""
-    path = f"{S}.{quoted(PARTITIONED)}"
+    path = f"{S}.{quoted(name)}"
 
     def part(suffix: str) -> str:
-        return f"{S}.{quoted(f'p.{suffix}')}"
+        return f"{S}.{quoted(f'{name}.{suffix}')}"
 
     made_by = (
         f"create table {path} (gone integer, area text, day date, n integer, v numeric, w text, "
@@ -805,7 +813,7 @@ def _partitioned() -> Table:
         "generate_series(1, 4) as n"
     )
     return Table(
-        PARTITIONED,
+        name,
         made_by,
         {
             "insert": (
@@ -833,6 +841,7 @@ def _partitioned() -> Table:
             "truncate": (f"truncate {part('north 26')}", f"truncate {path}"),
             "again": (fill,),
         },
+        options=options,
     )
 
 
@@ -856,13 +865,14 @@ def _tables(connection: Connection) -> list[Table]:
         _typed("arrays", _arrays(samples)),
         _typed("types of users", USER_SAMPLES),
         _typed("types of limited length", LIMITED),
+        _typed("types in full", {**samples, **USER_SAMPLES, **LIMITED}, FULL),
         *([_typed("types of extensions", of_extensions)] if of_extensions else []),
         _typed(WITHOUT_WAY_BACK, without_input),
         *_named(),
         *_keyed(),
         *_shaped(version),
         *_related(),
-        _partitioned(),
+        *(_partitioned(name, options) for name, options in PARTITIONED.items()),
     ]
 
 
@@ -924,7 +934,7 @@ def _keep(play: Play, act: str) -> None:
     with play.connection.transaction():
         for table in play.tables:
             # The rows of a partitioned table are in others; those of heirs are not the parent's.
-            only = "" if table.name == PARTITIONED else "only"
+            only = "" if table.name in PARTITIONED else "only"
             run(
                 play.connection,
                 f"create table {play.kept(act, table)} as select * from {only} {table.path}",
