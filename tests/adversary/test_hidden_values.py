@@ -51,6 +51,7 @@ def test_what_is_hard_to_render_does_not_hide_what_stands_beside_it(
         "order by record_id::integer",
     )
     # Or it was not deep enough to prove anything.
-    assert value(db, "select count(*) from chronicle.row_changes where payload_error ~ '^54001'") > 0
+    errors = values(db, "select left(payload_error, 5) from chronicle.row_changes")
+    assert "54001" in errors
     assert recorded == ["777"] * len(written)
     assert value(db, "select count(*) from public.item") == len(written)
