@@ -233,8 +233,8 @@ def _cut(each: Image, columns: Container[str]) -> str:
 
 
 def _loose(each: Image, columns: Container[str]) -> str:
-    """A row, in a form that can be compared; a number in a column that came later is its text, since
-    of one that was gone before capture knew it the type is not known."""
+    """A row, in a form that can be compared. A number in a column that came later is its text: of
+    one that was gone before capture knew it, the type is not known."""
     if isinstance(each, dict):
         each = {
             name: one[1] if isinstance(one, tuple) and name not in columns else one
