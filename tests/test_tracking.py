@@ -754,6 +754,13 @@ def test_key_columns_must_exist_and_be_recorded(db: Connection) -> None:
             'column "b" is part of the key of public.item',
             "The key names the record in the log: it can be neither excluded nor masked.",
         )
+    refused = refusal(
+        db, "select chronicle.enable_tracking('public.item', _key_columns => '{a,b,a}')"
+    )
+    assert (refused.sqlstate, refused.message) == (
+        "22023",
+        'column "a" is named twice in _key_columns',
+    )
     # An empty list is none.
     track(db, "_key_columns => '{}'")
     assert value(db, "select key_columns from chronicle.tracked_tables") == []
