@@ -202,27 +202,56 @@ to chronicle_writer, chronicle_table_reader, chronicle_reader, chronicle_admin;
 -- Labelled immutable, which it is not, so that a capture function asks once: its plan is made at
 -- the first row of a session, and the answer is folded into it as a constant. _table is a constant
 -- that names the table by its oid: the server notes that the plan depends on that table, and
--- discards the plan, and with it the answer, when the table is altered.
+-- discards the plan, and with it the answer, when the table is altered or a partition comes or
+-- goes.
 --
 -- After a dump and restore the constant names another table, or none. Then the answer is null, and
--- each row has to be looked at, until chronicle.enable_tracking is called again.
-create or replace function chronicle.planned_shape(_table_id integer, _table regclass)
-returns boolean
+-- the catalog is asked at each row, until chronicle.refresh_tracking is called.
+create or replace function chronicle.planned_relations(_table_id integer, _table regclass)
+returns oid[]
 language sql
 immutable
 set search_path = pg_catalog, pg_temp
 as $$
     select case
-        when chronicle.tracked_relation(_table_id) = _table then chronicle.has_shape(_table_id)
+        when chronicle.tracked_relation(_table_id) is distinct from _table then null
+        when not chronicle.has_shape(_table_id) then '{}'
+        else array(
+            select _table::oid
+            union
+            select p.relid::oid from pg_partition_tree(_table) as p
+        )
     end
 $$;
 
-comment on function chronicle.planned_shape(integer, regclass) is
-'Private. As chronicle.has_shape, for the plan of a capture function; null when _table is not the
-tracked table.';
+comment on function chronicle.planned_relations(integer, regclass) is
+'Private. For the plan of a capture function: the tracked table and its partitions, none when they
+have other columns or types than when the function was made; null when _table is not the tracked
+table.';
 
-revoke execute on function chronicle.planned_shape(integer, regclass) from public;
-grant execute on function chronicle.planned_shape(integer, regclass)
+revoke execute on function chronicle.planned_relations(integer, regclass) from public;
+grant execute on function chronicle.planned_relations(integer, regclass)
+to chronicle_writer, chronicle_table_reader;
+
+create or replace function chronicle.is_captured_by(_relation oid, _table_id integer)
+returns boolean
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select coalesce(
+        coalesce(pg_partition_root(_relation), _relation) = chronicle.tracked_relation(_table_id)
+        and chronicle.has_shape(_table_id),
+        false
+    )
+$$;
+
+comment on function chronicle.is_captured_by(oid, integer) is
+'Private. Whether a relation is a tracked table or a partition of it, and that has the columns and
+types it had when its capture functions were made.';
+
+revoke execute on function chronicle.is_captured_by(oid, integer) from public;
+grant execute on function chronicle.is_captured_by(oid, integer)
 to chronicle_writer, chronicle_table_reader;
 
 create or replace function chronicle.is_known_by_oid(_table_id integer, _table oid)
@@ -432,7 +461,7 @@ revoke execute on function chronicle.present_columns(integer, oid) from public;
 grant execute on function chronicle.present_columns(integer, oid)
 to chronicle_writer, chronicle_table_reader;
 
--- Labelled immutable for the reason given at chronicle.planned_shape, and discarded when that is.
+-- Labelled immutable for the reason given at chronicle.planned_relations, and discarded when that is.
 create or replace function chronicle.planned_columns(_table_id integer, _table regclass)
 returns jsonb
 language sql
@@ -1110,34 +1139,15 @@ begin
             end
     end;
 
-    -- Where the plan can not know: a row is equal to one of the columns known here, unless a column
-    -- was added; then the comparison itself raises 42804. A partition may order its columns
-    -- otherwise, so there the catalog is asked.
-    select format(
-        'not coalesce(chronicle.planned_shape(%s, %L), %s)',
-        _options.table_id,
-        c.oid,
-        case
-            when c.relkind = 'p' then format('chronicle.has_shape(%s)', _options.table_id)
-            else format(
-                '%1$s::record operator(pg_catalog.*=) row(%2$s)::record', v_row, (
-                    select string_agg(
-                        case
-                            -- A row that a trigger is given holds no value for it.
-                            when a.attgenerated = 'v' then 'null::' || a.atttypid::regtype
-                            else format('%s.%I', v_row, a.attname)
-                        end,
-                        ', ' order by a.attnum
-                    )
-                    from pg_catalog.pg_attribute as a
-                    where a.attrelid = _table and a.attnum > 0 and not a.attisdropped
-                )
-            )
-        end
-    )
-    into strict v_misfit
-    from pg_catalog.pg_class as c
-    where c.oid = _table;
+    -- That this is the table the function was made for, and as it was then. A trigger that somebody
+    -- has put on another table brings rows of other types, whose casts would run with our rights.
+    -- A partition of a partition may be newer than the plan, so then the catalog is asked.
+    v_misfit := format(
+        'not coalesce(tg_relid = any(chronicle.planned_relations(%1$s, %2$L)) '
+        'or coalesce(chronicle.planned_relations(%1$s, %2$L) <> ''{}'', true) '
+        'and chronicle.is_captured_by(tg_relid, %1$s), false)',
+        _options.table_id, _table::oid
+    );
 
     -- What can not be rendered column by column is taken from the text of the row.
     return format(

@@ -1327,7 +1327,7 @@ begin
             -- What stands there is not what was recorded last: it can not be built upon.
             if not v_last.is_drifted
                 and v_periods[cardinality(v_periods)].from_seq <= v_last.seq
-                and v_live <> v_live || v_last.details_after
+                and v_live::text <> (v_live || v_last.details_after)::text
             then
                 v_live := null;
             end if;
@@ -1805,7 +1805,9 @@ images as (
         when v.image is null then chronicle.refuse_incomplete(
             %5$L, format('Record %%s is gone, and nothing says how.', n.key_after)
         )
-        when not n.is_drifted and n.last_seq >= %6$s and v.image <> v.image || n.image_after
+        when not n.is_drifted
+            and n.last_seq >= %6$s
+            and v.image::text <> (v.image || n.image_after)::text
             then chronicle.refuse_incomplete(
                 %5$L, format('Record %%s is not what was recorded of it last.', n.key_after)
             )
@@ -2013,7 +2015,9 @@ begin
     end if;
     -- Neither there then nor now, or the same then and now.
     return case
-        when coalesce(_live || v_then = _live, v_then is null and _live is null) then null
+        when coalesce(
+            (_live || v_then)::text = _live::text, v_then is null and _live is null
+        ) then null
         else v_first.event_id
     end;
 end
@@ -2104,7 +2108,7 @@ begin
             );
         end if;
         if (v_net.key_after is null) <> (v_live is null)
-            or not v_net.is_drifted and v_live <> v_live || v_net.image_after
+            or not v_net.is_drifted and v_live::text <> (v_live || v_net.image_after)::text
         then
             perform chronicle.refuse_conflict(
                 format(
@@ -2133,7 +2137,8 @@ begin
             v_step.image := (
                 select coalesce(jsonb_object_agg(c.name, c.value), '{}')
                 from jsonb_each(v_net.image_before) as c (name, value)
-                where c.value is distinct from v_live -> c.name
+                -- As text: jsonb holds 1.0 and 1.00 for equal.
+                where c.value::text is distinct from (v_live -> c.name)::text
             );
             v_unknown := (
                 select min(m.name)
@@ -2812,7 +2817,7 @@ updated gets the values back that were replaced, what was deleted or truncated i
 Runs with the caller''s rights, who needs those on the table, chronicle_reader to see the event, and
 chronicle_app, as an event chronicle.revert tells of it; the captured changes carry that as their
 parent. Returns the statement; null when there is nothing to do.
-_dry_run: only return the statement.
+_event_id: of a captured event, as in chronicle.row_changes. _dry_run: only return the statement.
 Errors: ZC008 when the row was changed since, or a foreign key would carry the undo to other rows;
 55000 for what was not recorded; 42501 without the rights; P0002 for no captured event of this id.';
 

@@ -89,7 +89,8 @@ grant create on schema chronicle to chronicle_writer, chronicle_table_reader;
 \ir capture/table_names.sql
 \ir capture/tracked_relation.sql
 \ir capture/has_shape.sql
-\ir capture/planned_shape.sql
+\ir capture/planned_relations.sql
+\ir capture/is_captured_by.sql
 \ir capture/is_known_by_oid.sql
 \ir capture/tracking_periods.sql
 \ir capture/renamed_columns.sql

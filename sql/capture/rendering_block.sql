@@ -53,34 +53,15 @@ begin
             end
     end;
 
-    -- Where the plan can not know: a row is equal to one of the columns known here, unless a column
-    -- was added; then the comparison itself raises 42804. A partition may order its columns
-    -- otherwise, so there the catalog is asked.
-    select format(
-        'not coalesce(chronicle.planned_shape(%s, %L), %s)',
-        _options.table_id,
-        c.oid,
-        case
-            when c.relkind = 'p' then format('chronicle.has_shape(%s)', _options.table_id)
-            else format(
-                '%1$s::record operator(pg_catalog.*=) row(%2$s)::record', v_row, (
-                    select string_agg(
-                        case
-                            -- A row that a trigger is given holds no value for it.
-                            when a.attgenerated = 'v' then 'null::' || a.atttypid::regtype
-                            else format('%s.%I', v_row, a.attname)
-                        end,
-                        ', ' order by a.attnum
-                    )
-                    from pg_catalog.pg_attribute as a
-                    where a.attrelid = _table and a.attnum > 0 and not a.attisdropped
-                )
-            )
-        end
-    )
-    into strict v_misfit
-    from pg_catalog.pg_class as c
-    where c.oid = _table;
+    -- That this is the table the function was made for, and as it was then. A trigger that somebody
+    -- has put on another table brings rows of other types, whose casts would run with our rights.
+    -- A partition of a partition may be newer than the plan, so then the catalog is asked.
+    v_misfit := format(
+        'not coalesce(tg_relid = any(chronicle.planned_relations(%1$s, %2$L)) '
+        'or coalesce(chronicle.planned_relations(%1$s, %2$L) <> ''{}'', true) '
+        'and chronicle.is_captured_by(tg_relid, %1$s), false)',
+        _options.table_id, _table::oid
+    );
 
     -- What can not be rendered column by column is taken from the text of the row.
     return format(

@@ -21,7 +21,9 @@ images as (
         when v.image is null then chronicle.refuse_incomplete(
             %5$L, format('Record %%s is gone, and nothing says how.', n.key_after)
         )
-        when not n.is_drifted and n.last_seq >= %6$s and v.image <> v.image || n.image_after
+        when not n.is_drifted
+            and n.last_seq >= %6$s
+            and v.image::text <> (v.image || n.image_after)::text
             then chronicle.refuse_incomplete(
                 %5$L, format('Record %%s is not what was recorded of it last.', n.key_after)
             )

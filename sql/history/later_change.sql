@@ -38,7 +38,9 @@ begin
     end if;
     -- Neither there then nor now, or the same then and now.
     return case
-        when coalesce(_live || v_then = _live, v_then is null and _live is null) then null
+        when coalesce(
+            (_live || v_then)::text = _live::text, v_then is null and _live is null
+        ) then null
         else v_first.event_id
     end;
 end

@@ -46,7 +46,7 @@ begin
             -- What stands there is not what was recorded last: it can not be built upon.
             if not v_last.is_drifted
                 and v_periods[cardinality(v_periods)].from_seq <= v_last.seq
-                and v_live <> v_live || v_last.details_after
+                and v_live::text <> (v_live || v_last.details_after)::text
             then
                 v_live := null;
             end if;

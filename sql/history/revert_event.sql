@@ -27,7 +27,7 @@ updated gets the values back that were replaced, what was deleted or truncated i
 Runs with the caller''s rights, who needs those on the table, chronicle_reader to see the event, and
 chronicle_app, as an event chronicle.revert tells of it; the captured changes carry that as their
 parent. Returns the statement; null when there is nothing to do.
-_dry_run: only return the statement.
+_event_id: of a captured event, as in chronicle.row_changes. _dry_run: only return the statement.
 Errors: ZC008 when the row was changed since, or a foreign key would carry the undo to other rows;
 55000 for what was not recorded; 42501 without the rights; P0002 for no captured event of this id.';
 

@@ -74,7 +74,7 @@ begin
             );
         end if;
         if (v_net.key_after is null) <> (v_live is null)
-            or not v_net.is_drifted and v_live <> v_live || v_net.image_after
+            or not v_net.is_drifted and v_live::text <> (v_live || v_net.image_after)::text
         then
             perform chronicle.refuse_conflict(
                 format(
@@ -103,7 +103,8 @@ begin
             v_step.image := (
                 select coalesce(jsonb_object_agg(c.name, c.value), '{}')
                 from jsonb_each(v_net.image_before) as c (name, value)
-                where c.value is distinct from v_live -> c.name
+                -- As text: jsonb holds 1.0 and 1.00 for equal.
+                where c.value::text is distinct from (v_live -> c.name)::text
             );
             v_unknown := (
                 select min(m.name)
