@@ -461,7 +461,8 @@ revoke execute on function chronicle.present_columns(integer, oid) from public;
 grant execute on function chronicle.present_columns(integer, oid)
 to chronicle_writer, chronicle_table_reader;
 
--- Labelled immutable for the reason given at chronicle.planned_relations, and discarded when that is.
+-- Labelled immutable for the reason given at chronicle.planned_relations, and discarded when that
+-- is.
 create or replace function chronicle.planned_columns(_table_id integer, _table regclass)
 returns jsonb
 language sql

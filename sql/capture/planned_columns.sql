@@ -1,4 +1,5 @@
--- Labelled immutable for the reason given at chronicle.planned_relations, and discarded when that is.
+-- Labelled immutable for the reason given at chronicle.planned_relations, and discarded when that
+-- is.
 create or replace function chronicle.planned_columns(_table_id integer, _table regclass)
 returns jsonb
 language sql
