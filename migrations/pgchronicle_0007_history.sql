@@ -1674,7 +1674,11 @@ declare
             and i.indisprimary
             and not i.indimmediate
     );
-    v_translation text := 'e.%1$s';
+    v_translation constant text := format(
+        'case when %s then e.%%1$s '
+        'else chronicle.present_image(e.%%1$s, e.seq, e.columns, $2) end',
+        case when cardinality(v_periods) = 1 then 'e.columns is null' else 'false' end
+    );
 begin
     if v_deferrable is not null then
         execute format(
@@ -1683,9 +1687,6 @@ begin
             _condition
         )
         using _table_id, v_deferrable;
-    end if;
-    if cardinality(v_periods) > 1 then
-        v_translation := 'chronicle.present_image(e.%1$s, e.seq, e.columns, $2)';
     end if;
     return query execute format(
         $query$
@@ -1879,6 +1880,8 @@ set bytea_output = 'hex'
 set lc_monetary = 'C'
 set extra_float_digits = 1
 set quote_all_identifiers = off
+set array_nulls = on
+set xmloption = 'content'
 as $$
 declare
     v_table constant regclass := chronicle.table_of(pg_typeof(_row));
@@ -2764,12 +2767,14 @@ revoke execute on function chronicle.set_parent_event(uuid) from public;
 grant execute on function chronicle.set_parent_event(uuid) to chronicle_app;
 
 -- No path is pinned: the application's own triggers run in here, and may rely on the caller's. What
--- is executed was put together with a pinned one. Amounts of money are written as in "C".
+-- is executed was put together with a pinned one. Values are written as these settings read them.
 create or replace function chronicle.carry_out_undo(_statement text, _event_id uuid)
 returns void
 language plpgsql
 volatile
 set lc_monetary = 'C'
+set array_nulls = on
+set xmloption = 'content'
 as $$
 declare
     v_context pg_catalog.text;

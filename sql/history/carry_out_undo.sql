@@ -1,10 +1,12 @@
 -- No path is pinned: the application's own triggers run in here, and may rely on the caller's. What
--- is executed was put together with a pinned one. Amounts of money are written as in "C".
+-- is executed was put together with a pinned one. Values are written as these settings read them.
 create or replace function chronicle.carry_out_undo(_statement text, _event_id uuid)
 returns void
 language plpgsql
 volatile
 set lc_monetary = 'C'
+set array_nulls = on
+set xmloption = 'content'
 as $$
 declare
     v_context pg_catalog.text;

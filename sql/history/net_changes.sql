@@ -30,7 +30,11 @@ declare
             and i.indisprimary
             and not i.indimmediate
     );
-    v_translation text := 'e.%1$s';
+    v_translation constant text := format(
+        'case when %s then e.%%1$s '
+        'else chronicle.present_image(e.%%1$s, e.seq, e.columns, $2) end',
+        case when cardinality(v_periods) = 1 then 'e.columns is null' else 'false' end
+    );
 begin
     if v_deferrable is not null then
         execute format(
@@ -39,9 +43,6 @@ begin
             _condition
         )
         using _table_id, v_deferrable;
-    end if;
-    if cardinality(v_periods) > 1 then
-        v_translation := 'chronicle.present_image(e.%1$s, e.seq, e.columns, $2)';
     end if;
     return query execute format(
         $query$

@@ -13,6 +13,8 @@ set bytea_output = 'hex'
 set lc_monetary = 'C'
 set extra_float_digits = 1
 set quote_all_identifiers = off
+set array_nulls = on
+set xmloption = 'content'
 as $$
 declare
     v_table constant regclass := chronicle.table_of(pg_typeof(_row));
