@@ -73,7 +73,9 @@ def test_transactions_are_taken_back_one_after_another(database: Database) -> No
         assert rows(session, "select * from public.item") == left
 
 
-def test_a_column_that_was_renamed_twice_unnoticed_keeps_its_past(database: Database) -> None:
+def test_a_column_that_is_renamed_unnoticed_after_another_went_keeps_its_past(
+    database: Database,
+) -> None:
     session = session_with(database, "id integer primary key, name text, price numeric")
     session.execute("alter table public.item drop column price")
     session.execute("insert into public.item values (1, 'before')")
