@@ -6,7 +6,7 @@ import pytest
 
 from ask import as_superuser, rows, run, value, values
 from capturing import track
-from support import Connection, acting_as
+from support import Connection, Database, acting_as
 
 TRAP = """
     create schema traps;
@@ -209,3 +209,44 @@ def test_a_trap_springs_for_who_renders_by_to_jsonb(trapped: Connection, type_na
     assert rows(trapped, "select * from traps.caught") == [
         ("chronicle_writer", f"{type_name} to json")
     ]
+
+
+@pytest.mark.parametrize("isolation", ["read committed", "repeatable read", "serializable"])
+@pytest.mark.parametrize("capture", ["changes", "full"])
+def test_nor_does_one_whose_transaction_does_not_see_the_new_type(
+    database: Database, isolation: str, capture: str
+) -> None:
+    """The transaction took its snapshot before the column got another type, so the catalogs tell
+    it of the old one; the rows that it writes are of the new one."""
+    owner = database.connect(autocommit=True)
+    run(owner, TRAP)
+    for target in ("json", "jsonb"):
+        run(
+            owner,
+            f"create function traps.to_{target}(traps.shade) returns {target} language plpgsql as "
+            f"$$ begin perform traps.catch('shade to {target}'); return '1'; end $$",
+        )
+        run(
+            owner,
+            f"create cast (traps.shade as {target}) with function traps.to_{target}(traps.shade)",
+        )
+    owner.execute("create table public.item (id integer primary key, a text, b text)")
+    track(owner, f"_capture => '{capture}'")
+    early = database.connect()
+    run(early, f"set transaction isolation level {isolation}")
+    early.execute("select 1")
+    owner.execute("alter table public.item alter a type traps.shade using 'light'")
+    for statement in (
+        "insert into public.item values (1, 'light', 'x'), (2, 'light', 'y')",
+        "update public.item set a = 'dark' where id = 1",
+        "update public.item set a = null, b = null",
+        "delete from public.item where id = 2",
+        "truncate public.item",
+    ):
+        run(early, statement)
+    early.commit()
+    superuser = database.connect(database.cluster.superuser, autocommit=True)
+    assert rows(superuser, "select * from traps.caught") == []
+    auditor = database.connect("auditor")
+    actions = values(auditor, "select action from chronicle.row_changes order by seq")
+    assert list(dict.fromkeys(actions)) == ["INSERT", "UPDATE", "DELETE", "TRUNCATE"]
