@@ -293,6 +293,26 @@ def item(database: Database) -> str:
     return "public.item"
 
 
+def test_a_snapshot_older_than_an_alteration_does_not_hide_what_was_added(
+    database: Database, item: str, watcher: Connection
+) -> None:
+    """The server writes by the table as it is; a query of catalogs still sees it as it was."""
+    run(watcher, f"select chronicle.enable_tracking('{item}')")
+    old_snapshot = database.connect("stranger")
+    old_snapshot.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+    assert value(old_snapshot, "select count(*) from pg_class where relname = 'item'") == 1
+    watcher.execute("alter table public.item add column note text")
+    old_snapshot.execute("update public.item set note = 'x' where id = 4")
+    old_snapshot.execute("delete from public.item where id = 4")
+    old_snapshot.commit()
+    recorded = rows(
+        watcher,
+        "select action, record_id, coalesce(new_values, old_values) ->> 'note' "
+        "from chronicle.row_changes order by seq",
+    )
+    assert recorded == [("UPDATE", "4", "x"), ("DELETE", "4", "x")]
+
+
 def test_tracking_begins_between_two_writers(
     database: Database, item: str, pool: ThreadPoolExecutor, watcher: Connection
 ) -> None:
@@ -319,9 +339,12 @@ def test_tracking_begins_between_two_writers(
     later.commit()
     old_snapshot.execute(update, (4,))
     old_snapshot.commit()
-    assert rows(watcher, "select action, record_id from chronicle.row_changes order by seq") == [
-        ("UPDATE", "2"),
-        ("UPDATE", "4"),
+    assert rows(
+        watcher,
+        "select action, record_id, old_values, new_values from chronicle.row_changes order by seq",
+    ) == [
+        ("UPDATE", "2", {"version": 0}, {"version": 1}),
+        ("UPDATE", "4", {"version": 0}, {"version": 1}),
     ]
 
 
