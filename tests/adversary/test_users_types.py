@@ -250,3 +250,26 @@ def test_nor_does_one_whose_transaction_does_not_see_the_new_type(
     auditor = database.connect("auditor")
     actions = values(auditor, "select action from chronicle.row_changes order by seq")
     assert list(dict.fromkeys(actions)) == ["INSERT", "UPDATE", "DELETE", "TRUNCATE"]
+
+
+@pytest.mark.parametrize("kind", ["keep", "keep[]"])
+def test_nor_does_one_whose_types_changed_their_names(trapped: Connection, kind: str) -> None:
+    """The name of a harmless domain is given to another type: the table looks as it did."""
+    trapped.execute("create domain public.keep as text")
+    run(trapped, f"create table public.named (id integer primary key, v public.{kind})")
+    track(trapped, table="public.named")
+    trapped.execute("insert into public.named (id) values (1)")
+    trapped.execute("alter domain public.keep rename to kept")
+    trapped.execute("alter type traps.shade set schema public")
+    trapped.execute("alter type public.shade rename to keep")
+    one = "array['light'::public.keep]" if "[]" in kind else "'light'::public.keep"
+    run(trapped, f"alter table public.named alter v type public.{kind} using {one}")
+    for statement in (
+        f"insert into public.named values (2, {one})",
+        "update public.named set id = id + 10",
+        "update public.named set v = null",
+        "delete from public.named where id = 11",
+        "truncate public.named",
+    ):
+        run(trapped, statement)
+    assert rows(trapped, "select * from traps.caught") == []
