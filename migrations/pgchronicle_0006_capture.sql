@@ -503,6 +503,32 @@ revoke execute on function chronicle.fitted_id(text) from public;
 grant execute on function chronicle.fitted_id(text)
 to chronicle_writer, chronicle_table_reader, chronicle_reader, chronicle_admin;
 
+create or replace function chronicle.number_of_fields(_row text)
+returns bigint
+language sql
+immutable
+set search_path = pg_catalog, pg_temp
+as $$
+    select case
+        when _row = '()' then 0
+        else (
+            select count(*)
+            from regexp_matches(
+                ',' || substr(_row, 2, length(_row) - 2),
+                E',(?:"(?:[^"\\\\]|""|\\\\\\\\)*"|[^,"]*)',
+                'g'
+            )
+        )
+    end
+$$;
+
+comment on function chronicle.number_of_fields(text) is
+'Private. How many fields the text form of a row has.';
+
+revoke execute on function chronicle.number_of_fields(text) from public;
+grant execute on function chronicle.number_of_fields(text)
+to chronicle_writer, chronicle_table_reader;
+
 -- The text form of a row is taken apart, since it is what the server makes of any row without
 -- running a cast of its types. Every value is a string then; in a column of JSON that is what a
 -- string stands for anyway. A value of 64 MB and more is left out, so that the others are kept.
@@ -660,7 +686,10 @@ as $$
             u.may_be_large
         from unwrapped as u
         inner join pg_catalog.pg_type as t on t.oid = u.type_id
-        where t.typtype = 'd' or t.typsubscript = 'array_subscript_handler'::regproc
+        where t.typtype = 'd'
+            or t.typsubscript = 'array_subscript_handler'::regproc
+            -- Vectors have brackets of their own.
+            and t.oid not in ('int2vector'::regtype, 'oidvector'::regtype)
     ),
     described as (
         select
@@ -685,7 +714,10 @@ as $$
         inner join pg_catalog.pg_type as t on t.oid = u.type_id
         left join pg_catalog.pg_collation as c on c.oid = u.attcollation
         where t.typtype <> 'd'
-            and t.typsubscript is distinct from 'array_subscript_handler'::regproc
+            and (
+                t.typsubscript is distinct from 'array_subscript_handler'::regproc
+                or t.oid in ('int2vector'::regtype, 'oidvector'::regtype)
+            )
     )
     select
         d.name,
@@ -715,8 +747,8 @@ as $$
         not d.is_user_type
         and d.base_type <> 'json'::regtype
         and not (
-            d.is_array
-            and d.base_type in ('jsonb'::regtype, 'int2vector'::regtype, 'oidvector'::regtype)
+            d.is_array and d.base_type = 'jsonb'::regtype
+            or d.base_type in ('int2vector'::regtype, 'oidvector'::regtype)
         ),
         d.is_short,
         d.may_be_large,
@@ -746,9 +778,8 @@ as $$
                 then 'case when %1$s.%2$I is distinct from null then ''[masked]'' end'
             when d.is_user_type
                 then 'case when %1$s.%2$I is distinct from null then format(''%%s'', %1$s.%2$I) end'
-            when d.is_array and d.base_type in (
-                'json'::regtype, 'jsonb'::regtype, 'int2vector'::regtype, 'oidvector'::regtype
-            )
+            when d.base_type in ('int2vector'::regtype, 'oidvector'::regtype)
+                or d.is_array and d.base_type in ('json'::regtype, 'jsonb'::regtype)
                 then 'case when %1$s.%2$I is not null then format(''%%s'', %1$s.%2$I) end'
             when d.base_type = 'json'::regtype
                 then 'case when %1$s.%2$I is null then null '
@@ -1101,6 +1132,7 @@ declare
     v_is_short boolean;
     v_rendering text;
     v_misfit text;
+    v_types record;
 begin
     select string_agg(
         format('case when %s then %L end', c.comparison, c.column_name), ', ' order by c.place
@@ -1150,12 +1182,53 @@ begin
         _options.table_id, _table::oid
     );
 
+    select
+        coalesce(
+            string_agg(format('pg_typeof(%s.%I)', v_row, a.attname), ', ' order by a.attnum),
+            'null::regtype'
+        ) as expressions,
+        coalesce(array_agg(a.atttypid::regtype order by a.attnum), '{null}') as names,
+        -- A partition may order its columns otherwise, so there they are counted.
+        case c.relkind
+            when 'p' then format(
+                E'\n                or chronicle.number_of_fields(format(''%%s'', %s)) <> %s',
+                v_row, count(a.attnum)
+            )
+            else format(
+                E'\n                or %s::record operator(pg_catalog.*<>) row(%s)::record',
+                v_row,
+                string_agg(
+                    case
+                        -- A row that a trigger is given holds no value for it.
+                        when a.attgenerated = 'v' then 'null::' || a.atttypid::regtype
+                        else format('%s.%I', v_row, a.attname)
+                    end,
+                    ', ' order by a.attnum
+                )
+            )
+        end as width
+    into strict v_types
+    from pg_catalog.pg_class as c
+    left join pg_catalog.pg_attribute as a
+        on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+    where c.oid = _table
+    group by c.oid;
+
     -- What can not be rendered column by column is taken from the text of the row.
     return format(
         $block$
     begin
-%2$s        if %1$s then
-            raise exception 'its columns or types are others' using errcode = 'datatype_mismatch';
+%2$s        if %1$s
+            or current_setting('transaction_isolation') in ('repeatable read', 'serializable')
+        then
+            if %1$s then
+                raise exception 'its columns or types are others'
+                    using errcode = 'datatype_mismatch';
+            end if;
+            -- The catalog is seen as it was when the transaction began; the row is of now.
+            if array[%11$s] <> %12$L::regtype[]%13$s then
+                perform chronicle.refuse_concurrent_change(tg_relid);
+            end if;
         end if;
 %3$s    exception
         when undefined_column or undefined_function or ambiguous_function or undefined_object
@@ -1169,6 +1242,11 @@ begin
                 v_columns := coalesce(
                     chronicle.planned_columns(%4$s, %5$L), chronicle.present_columns(%4$s, tg_relid)
                 );
+                if chronicle.number_of_fields(format('%%s', %14$s))
+                    <> jsonb_array_length(v_columns -> 'names')
+                then
+                    perform chronicle.refuse_concurrent_change(tg_relid);
+                end if;
 %6$s                v_resource_id := chronicle.drifted_key(v_columns, %7$s);
                 v_meta := jsonb_build_object('columns', v_columns -> 'numbers');
                 v_organization_id := chronicle.fitted_id(
@@ -1238,7 +1316,11 @@ $related$,
                 v_changed
             )
             else ''
-        end
+        end,
+        v_types.expressions, -- 11
+        v_types.names,
+        v_types.width, -- 13
+        v_row
     );
 end
 $$;
@@ -1273,6 +1355,29 @@ comment on function chronicle.refuse_without_actor(oid) is
 
 revoke execute on function chronicle.refuse_without_actor(oid) from public;
 grant execute on function chronicle.refuse_without_actor(oid)
+to chronicle_writer, chronicle_table_reader;
+
+create or replace function chronicle.refuse_concurrent_change(_relation oid)
+returns void
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    raise exception 'could not serialize access due to concurrent change of table %',
+        _relation::regclass
+        using errcode = 'serialization_failure',
+            detail = 'Its columns were changed after this transaction began, '
+                'so what they are called can not be told.',
+            hint = 'Retry the transaction.';
+end
+$$;
+
+comment on function chronicle.refuse_concurrent_change(oid) is
+'Private. Raises 40001: a tracked table was altered after the snapshot of the transaction was taken.';
+
+revoke execute on function chronicle.refuse_concurrent_change(oid) from public;
+grant execute on function chronicle.refuse_concurrent_change(oid)
 to chronicle_writer, chronicle_table_reader;
 
 create or replace function chronicle.tracking_options(_options chronicle.table_registry)

@@ -2065,7 +2065,8 @@ begin
             coalesce(n.key_after, c.key_after) as key_after,
             n.image_before,
             coalesce(c.image_after, n.image_after) as image_after,
-            greatest(n.last_seq, c.last_seq) as last_seq,
+            -- Of all of them: who else wanted one of these rows had to wait for the last.
+            max(n.last_seq) over () as last_seq,
             n.is_drifted or coalesce(c.is_drifted, false) as is_drifted,
             n.key_after is null and exists (
                 select from net as o where o.key_after = n.key_before and o.key_before is not null

@@ -97,6 +97,7 @@ grant create on schema chronicle to chronicle_writer, chronicle_table_reader;
 \ir capture/present_columns.sql
 \ir capture/planned_columns.sql
 \ir capture/fitted_id.sql
+\ir capture/number_of_fields.sql
 \ir capture/drifted_image.sql
 \ir capture/masked_image.sql
 \ir capture/drifted_key.sql
@@ -110,6 +111,7 @@ grant create on schema chronicle to chronicle_writer, chronicle_table_reader;
 \ir capture/row_statements.sql
 \ir capture/rendering_block.sql
 \ir capture/refuse_without_actor.sql
+\ir capture/refuse_concurrent_change.sql
 \ir capture/tracking_options.sql
 \ir capture/options_digest.sql
 \ir capture/capture_function_body.sql

@@ -54,7 +54,10 @@ as $$
             u.may_be_large
         from unwrapped as u
         inner join pg_catalog.pg_type as t on t.oid = u.type_id
-        where t.typtype = 'd' or t.typsubscript = 'array_subscript_handler'::regproc
+        where t.typtype = 'd'
+            or t.typsubscript = 'array_subscript_handler'::regproc
+            -- Vectors have brackets of their own.
+            and t.oid not in ('int2vector'::regtype, 'oidvector'::regtype)
     ),
     described as (
         select
@@ -79,7 +82,10 @@ as $$
         inner join pg_catalog.pg_type as t on t.oid = u.type_id
         left join pg_catalog.pg_collation as c on c.oid = u.attcollation
         where t.typtype <> 'd'
-            and t.typsubscript is distinct from 'array_subscript_handler'::regproc
+            and (
+                t.typsubscript is distinct from 'array_subscript_handler'::regproc
+                or t.oid in ('int2vector'::regtype, 'oidvector'::regtype)
+            )
     )
     select
         d.name,
@@ -109,8 +115,8 @@ as $$
         not d.is_user_type
         and d.base_type <> 'json'::regtype
         and not (
-            d.is_array
-            and d.base_type in ('jsonb'::regtype, 'int2vector'::regtype, 'oidvector'::regtype)
+            d.is_array and d.base_type = 'jsonb'::regtype
+            or d.base_type in ('int2vector'::regtype, 'oidvector'::regtype)
         ),
         d.is_short,
         d.may_be_large,
@@ -140,9 +146,8 @@ as $$
                 then 'case when %1$s.%2$I is distinct from null then ''[masked]'' end'
             when d.is_user_type
                 then 'case when %1$s.%2$I is distinct from null then format(''%%s'', %1$s.%2$I) end'
-            when d.is_array and d.base_type in (
-                'json'::regtype, 'jsonb'::regtype, 'int2vector'::regtype, 'oidvector'::regtype
-            )
+            when d.base_type in ('int2vector'::regtype, 'oidvector'::regtype)
+                or d.is_array and d.base_type in ('json'::regtype, 'jsonb'::regtype)
                 then 'case when %1$s.%2$I is not null then format(''%%s'', %1$s.%2$I) end'
             when d.base_type = 'json'::regtype
                 then 'case when %1$s.%2$I is null then null '

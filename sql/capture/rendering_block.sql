@@ -14,6 +14,7 @@ declare
     v_is_short boolean;
     v_rendering text;
     v_misfit text;
+    v_types record;
 begin
     select string_agg(
         format('case when %s then %L end', c.comparison, c.column_name), ', ' order by c.place
@@ -63,12 +64,53 @@ begin
         _options.table_id, _table::oid
     );
 
+    select
+        coalesce(
+            string_agg(format('pg_typeof(%s.%I)', v_row, a.attname), ', ' order by a.attnum),
+            'null::regtype'
+        ) as expressions,
+        coalesce(array_agg(a.atttypid::regtype order by a.attnum), '{null}') as names,
+        -- A partition may order its columns otherwise, so there they are counted.
+        case c.relkind
+            when 'p' then format(
+                E'\n                or chronicle.number_of_fields(format(''%%s'', %s)) <> %s',
+                v_row, count(a.attnum)
+            )
+            else format(
+                E'\n                or %s::record operator(pg_catalog.*<>) row(%s)::record',
+                v_row,
+                string_agg(
+                    case
+                        -- A row that a trigger is given holds no value for it.
+                        when a.attgenerated = 'v' then 'null::' || a.atttypid::regtype
+                        else format('%s.%I', v_row, a.attname)
+                    end,
+                    ', ' order by a.attnum
+                )
+            )
+        end as width
+    into strict v_types
+    from pg_catalog.pg_class as c
+    left join pg_catalog.pg_attribute as a
+        on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+    where c.oid = _table
+    group by c.oid;
+
     -- What can not be rendered column by column is taken from the text of the row.
     return format(
         $block$
     begin
-%2$s        if %1$s then
-            raise exception 'its columns or types are others' using errcode = 'datatype_mismatch';
+%2$s        if %1$s
+            or current_setting('transaction_isolation') in ('repeatable read', 'serializable')
+        then
+            if %1$s then
+                raise exception 'its columns or types are others'
+                    using errcode = 'datatype_mismatch';
+            end if;
+            -- The catalog is seen as it was when the transaction began; the row is of now.
+            if array[%11$s] <> %12$L::regtype[]%13$s then
+                perform chronicle.refuse_concurrent_change(tg_relid);
+            end if;
         end if;
 %3$s    exception
         when undefined_column or undefined_function or ambiguous_function or undefined_object
@@ -82,6 +124,11 @@ begin
                 v_columns := coalesce(
                     chronicle.planned_columns(%4$s, %5$L), chronicle.present_columns(%4$s, tg_relid)
                 );
+                if chronicle.number_of_fields(format('%%s', %14$s))
+                    <> jsonb_array_length(v_columns -> 'names')
+                then
+                    perform chronicle.refuse_concurrent_change(tg_relid);
+                end if;
 %6$s                v_resource_id := chronicle.drifted_key(v_columns, %7$s);
                 v_meta := jsonb_build_object('columns', v_columns -> 'numbers');
                 v_organization_id := chronicle.fitted_id(
@@ -151,7 +198,11 @@ $related$,
                 v_changed
             )
             else ''
-        end
+        end,
+        v_types.expressions, -- 11
+        v_types.names,
+        v_types.width, -- 13
+        v_row
     );
 end
 $$;
