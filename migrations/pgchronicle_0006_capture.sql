@@ -651,6 +651,7 @@ returns table (
     column_name name,
     place integer,
     comparison text,
+    has_chunk_id boolean,
     old_value text,
     new_value text,
     old_exception text,
@@ -722,24 +723,14 @@ as $$
     select
         d.name,
         d.place,
-        -- A value that is stored apart and was not touched is the same one: it is not fetched.
-        case
-            when d.may_be_large and current_setting('server_version_num')::integer >= 170000
-                then format(
-                    '(pg_column_toast_chunk_id(old.%1$I) is null '
-                    'or pg_column_toast_chunk_id(old.%1$I) '
-                    'is distinct from pg_column_toast_chunk_id(new.%1$I)) and ',
-                    d.name
-                )
-            else ''
-        end
-        || format(
+        format(
             case
                 when d.is_exact then 'old.%1$I is distinct from new.%1$I'
                 else 'row(old.%1$I)::record operator(pg_catalog.*<>) row(new.%1$I)::record'
             end,
             d.name
         ),
+        d.may_be_large and current_setting('server_version_num')::integer >= 170000,
         format(v.template, 'old', d.name),
         format(v.template, 'new', d.name),
         format(e.exception, 'old', d.name),
@@ -800,7 +791,8 @@ $$;
 
 comment on function chronicle.capture_columns(regclass, name[]) is
 'Private. The columns of a table that can be captured, in their order. comparison: an expression
-that is true when old and new differ. old_value, new_value: expressions that render a value.
+that is true when old and new differ. has_chunk_id: whether a value may be stored apart from the
+row, and that can be asked. old_value, new_value: expressions that render a value.
 old_exception, new_exception: expressions that are true where to_jsonb would not do for it; null:
 nowhere. is_plain: elsewhere it does. is_short: its text has at most a hundred bytes. may_be_large:
 it may be stored apart from the row. is_user_type: the type is, or is made of, one that is not built
@@ -1016,6 +1008,9 @@ to chronicle_writer, chronicle_table_reader;
 
 -- All comparisons are one expression: PL/pgSQL makes each one ready once a transaction, which for a
 -- single row costs more than the comparisons. What is rendered is only what changed.
+--
+-- A value that is stored apart and was not touched is the same one: it is not fetched. Whether there
+-- is any such value is asked first, since it makes every comparison dearer.
 create or replace function chronicle.update_statements(
     _table regclass, _options chronicle.table_registry
 )
@@ -1025,9 +1020,32 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
     select format(
-        E'        foreach v_place in array array_positions(array[%s], true) loop\n'
-        '%s        end loop;\n',
+        case
+            when not bool_or(c.has_chunk_id)
+                then E'        v_places := array_positions(array[%1$s], true);\n'
+            else
+                E'        if coalesce(%3$s) is null then\n'
+                '            v_places := array_positions(array[%1$s], true);\n'
+                '        else\n'
+                '            v_places := array_positions(array[%2$s], true);\n'
+                '        end if;\n'
+        end
+        || E'        foreach v_place in array v_places loop\n%4$s        end loop;\n',
         string_agg(c.comparison, ', ' order by c.place),
+        string_agg(
+            case
+                when c.has_chunk_id then format(
+                    '(pg_column_toast_chunk_id(old.%1$I) is null '
+                    'or pg_column_toast_chunk_id(old.%1$I) '
+                    'is distinct from pg_column_toast_chunk_id(new.%1$I)) and ',
+                    c.column_name
+                )
+                else ''
+            end || c.comparison,
+            ', ' order by c.place
+        ),
+        string_agg(format('pg_column_toast_chunk_id(new.%I)', c.column_name), ', ' order by c.place)
+        filter (where c.has_chunk_id),
         chronicle.choice_statements(array_agg(
             format(
                 E'                v_changed := array_append(v_changed, %1$L);\n'
@@ -1232,7 +1250,8 @@ begin
         end if;
 %3$s    exception
         when undefined_column or undefined_function or ambiguous_function or undefined_object
-            or datatype_mismatch or data_exception or program_limit_exceeded or out_of_memory or internal_error
+            or datatype_mismatch or data_exception or program_limit_exceeded or out_of_memory
+            or internal_error
         then
             v_error := sqlstate || case
                 when sqlstate like '42%%' then ': the table has changed since it was tracked: '
@@ -1374,7 +1393,7 @@ end
 $$;
 
 comment on function chronicle.refuse_concurrent_change(oid) is
-'Private. Raises 40001: a tracked table was altered after the snapshot of the transaction was taken.';
+'Private. Raises 40001: a tracked table was altered after the transaction''s snapshot was taken.';
 
 revoke execute on function chronicle.refuse_concurrent_change(oid) from public;
 grant execute on function chronicle.refuse_concurrent_change(oid)
@@ -1439,6 +1458,7 @@ declare
     v_after jsonb;
     v_changed text[];
     v_place integer;
+    v_places integer[];
     v_related jsonb;
     v_columns jsonb;
     v_meta jsonb;

@@ -19,6 +19,7 @@ returns table (
     column_name name,
     place integer,
     comparison text,
+    has_chunk_id boolean,
     old_value text,
     new_value text,
     old_exception text,
@@ -90,24 +91,14 @@ as $$
     select
         d.name,
         d.place,
-        -- A value that is stored apart and was not touched is the same one: it is not fetched.
-        case
-            when d.may_be_large and current_setting('server_version_num')::integer >= 170000
-                then format(
-                    '(pg_column_toast_chunk_id(old.%1$I) is null '
-                    'or pg_column_toast_chunk_id(old.%1$I) '
-                    'is distinct from pg_column_toast_chunk_id(new.%1$I)) and ',
-                    d.name
-                )
-            else ''
-        end
-        || format(
+        format(
             case
                 when d.is_exact then 'old.%1$I is distinct from new.%1$I'
                 else 'row(old.%1$I)::record operator(pg_catalog.*<>) row(new.%1$I)::record'
             end,
             d.name
         ),
+        d.may_be_large and current_setting('server_version_num')::integer >= 170000,
         format(v.template, 'old', d.name),
         format(v.template, 'new', d.name),
         format(e.exception, 'old', d.name),
@@ -168,7 +159,8 @@ $$;
 
 comment on function chronicle.capture_columns(regclass, name[]) is
 'Private. The columns of a table that can be captured, in their order. comparison: an expression
-that is true when old and new differ. old_value, new_value: expressions that render a value.
+that is true when old and new differ. has_chunk_id: whether a value may be stored apart from the
+row, and that can be asked. old_value, new_value: expressions that render a value.
 old_exception, new_exception: expressions that are true where to_jsonb would not do for it; null:
 nowhere. is_plain: elsewhere it does. is_short: its text has at most a hundred bytes. may_be_large:
 it may be stored apart from the row. is_user_type: the type is, or is made of, one that is not built

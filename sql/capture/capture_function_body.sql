@@ -25,6 +25,7 @@ declare
     v_after jsonb;
     v_changed text[];
     v_place integer;
+    v_places integer[];
     v_related jsonb;
     v_columns jsonb;
     v_meta jsonb;

@@ -15,7 +15,7 @@ end
 $$;
 
 comment on function chronicle.refuse_concurrent_change(oid) is
-'Private. Raises 40001: a tracked table was altered after the snapshot of the transaction was taken.';
+'Private. Raises 40001: a tracked table was altered after the transaction''s snapshot was taken.';
 
 revoke execute on function chronicle.refuse_concurrent_change(oid) from public;
 grant execute on function chronicle.refuse_concurrent_change(oid)

@@ -114,7 +114,8 @@ begin
         end if;
 %3$s    exception
         when undefined_column or undefined_function or ambiguous_function or undefined_object
-            or datatype_mismatch or data_exception or program_limit_exceeded or out_of_memory or internal_error
+            or datatype_mismatch or data_exception or program_limit_exceeded or out_of_memory
+            or internal_error
         then
             v_error := sqlstate || case
                 when sqlstate like '42%%' then ': the table has changed since it was tracked: '

@@ -1,5 +1,8 @@
 -- All comparisons are one expression: PL/pgSQL makes each one ready once a transaction, which for a
 -- single row costs more than the comparisons. What is rendered is only what changed.
+--
+-- A value that is stored apart and was not touched is the same one: it is not fetched. Whether there
+-- is any such value is asked first, since it makes every comparison dearer.
 create or replace function chronicle.update_statements(
     _table regclass, _options chronicle.table_registry
 )
@@ -9,9 +12,32 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
     select format(
-        E'        foreach v_place in array array_positions(array[%s], true) loop\n'
-        '%s        end loop;\n',
+        case
+            when not bool_or(c.has_chunk_id)
+                then E'        v_places := array_positions(array[%1$s], true);\n'
+            else
+                E'        if coalesce(%3$s) is null then\n'
+                '            v_places := array_positions(array[%1$s], true);\n'
+                '        else\n'
+                '            v_places := array_positions(array[%2$s], true);\n'
+                '        end if;\n'
+        end
+        || E'        foreach v_place in array v_places loop\n%4$s        end loop;\n',
         string_agg(c.comparison, ', ' order by c.place),
+        string_agg(
+            case
+                when c.has_chunk_id then format(
+                    '(pg_column_toast_chunk_id(old.%1$I) is null '
+                    'or pg_column_toast_chunk_id(old.%1$I) '
+                    'is distinct from pg_column_toast_chunk_id(new.%1$I)) and ',
+                    c.column_name
+                )
+                else ''
+            end || c.comparison,
+            ', ' order by c.place
+        ),
+        string_agg(format('pg_column_toast_chunk_id(new.%I)', c.column_name), ', ' order by c.place)
+        filter (where c.has_chunk_id),
         chronicle.choice_statements(array_agg(
             format(
                 E'                v_changed := array_append(v_changed, %1$L);\n'
