@@ -79,6 +79,182 @@ revoke all on chronicle.table_registry from public;
 grant select on chronicle.table_registry
 to chronicle_writer, chronicle_table_reader, chronicle_reader, chronicle_admin;
 
+-- How each column is compared and rendered, decided once, when the capture functions are made.
+--
+-- Comparison: "is distinct from" only for built-in types whose equal values are the same bytes.
+-- Numeric 1.0 equals 1.00, a float -0 equals 0, an interval of a day equals 24 hours, a text under
+-- a nondeterministic collation equals another, and json has no equality at all; all these are
+-- compared as images (*<>), and so are users' types: for an enum, a cast that a user made could be
+-- taken for the comparison.
+--
+-- Rendering: a type that a user can define may have a cast to json, and jsonb_build_object would
+-- run it with the writer's rights. Such values are rendered by the output function of their type,
+-- as a string, and so is what JSON has no form for: arrays that do not begin at 1, minus zero, and
+-- arrays of JSON or of vectors, whose brackets could be either's.
+--
+-- In a column of JSON, a string in the image holds the text of the value. So JSON null is "null",
+-- and stays apart from the SQL null; a JSON string keeps its quotes; and json that jsonb would not
+-- give back to the letter (white space, double keys, escapes) is kept to the letter.
+create or replace function chronicle.capture_columns(_table regclass, _masked_columns name[])
+returns table (
+    column_name name,
+    place integer,
+    comparison text,
+    has_chunk_id boolean,
+    old_value text,
+    new_value text,
+    old_exception text,
+    new_exception text,
+    is_plain boolean,
+    is_short boolean,
+    may_be_large boolean,
+    is_user_type boolean,
+    is_array boolean,
+    base_type oid
+)
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+    with recursive unwrapped as (
+        -- Domains are unwrapped down to what they stand on, arrays down to their elements.
+        select
+            a.attname, a.attnum, a.attcollation, a.atttypid as type_id, false as is_array,
+            -- Of a limited text the limit is what it can hold.
+            a.attstorage <> 'p' and a.atttypmod not between 0 and 2000 as may_be_large
+        from pg_catalog.pg_attribute as a
+        where a.attrelid = _table
+            and a.attnum > 0
+            and not a.attisdropped
+            -- A virtual column is no part of the row: it follows from the others.
+            and a.attgenerated <> 'v'
+        union all
+        select
+            u.attname, u.attnum, u.attcollation,
+            case t.typtype when 'd' then t.typbasetype else t.typelem end,
+            u.is_array or t.typtype <> 'd',
+            u.may_be_large
+        from unwrapped as u
+        inner join pg_catalog.pg_type as t on t.oid = u.type_id
+        where t.typtype = 'd'
+            or t.typsubscript = 'array_subscript_handler'::regproc
+            -- Vectors have brackets of their own.
+            and t.oid not in ('int2vector'::regtype, 'oidvector'::regtype)
+    ),
+    described as (
+        select
+            u.attname as name,
+            u.attnum::integer as place,
+            not u.is_array and (
+                t.oid = any(
+                    array[
+                        'bool', 'int2', 'int4', 'int8', 'oid', 'uuid', 'date', 'time', 'timestamp',
+                        'timestamptz', 'bytea', 'money', 'macaddr', 'name'
+                    ]::regtype[]::oid[]
+                )
+                or t.oid in ('text'::regtype, 'varchar'::regtype)
+                and coalesce(c.collisdeterministic, true)
+            ) as is_exact,
+            u.is_array,
+            not u.is_array and t.typlen > 0 as is_short,
+            u.may_be_large and t.oid <> 'numeric'::regtype as may_be_large,
+            t.oid >= 16384 as is_user_type,
+            t.oid as base_type
+        from unwrapped as u
+        inner join pg_catalog.pg_type as t on t.oid = u.type_id
+        left join pg_catalog.pg_collation as c on c.oid = u.attcollation
+        where t.typtype <> 'd'
+            and (
+                t.typsubscript is distinct from 'array_subscript_handler'::regproc
+                or t.oid in ('int2vector'::regtype, 'oidvector'::regtype)
+            )
+    )
+    select
+        d.name,
+        d.place,
+        format(
+            case
+                when d.is_exact then 'old.%1$I is distinct from new.%1$I'
+                else 'row(old.%1$I)::record operator(pg_catalog.*<>) row(new.%1$I)::record'
+            end,
+            d.name
+        ),
+        d.may_be_large and current_setting('server_version_num')::integer >= 170000,
+        format(v.template, 'old', d.name),
+        format(v.template, 'new', d.name),
+        format(e.exception, 'old', d.name),
+        format(e.exception, 'new', d.name),
+        not d.is_user_type
+        and d.base_type <> 'json'::regtype
+        and not (
+            d.is_array and d.base_type = 'jsonb'::regtype
+            or d.base_type in ('int2vector'::regtype, 'oidvector'::regtype)
+        ),
+        d.is_short,
+        d.may_be_large,
+        d.is_user_type,
+        d.is_array,
+        d.base_type
+    from described as d
+    cross join lateral (
+        -- When JSON has no form for a value of a type that otherwise it has one for.
+        select case
+            when d.is_array
+                then 'position(''['' in replace(array_dims(%1$s.%2$I), ''[1:'', '''')) > 0'
+                    || case
+                        when d.base_type in ('float4'::regtype, 'float8'::regtype)
+                            then ' or format(''%%s'', %1$s.%2$I) ~ ''[{,]-0[,}]'''
+                        else ''
+                    end
+            when d.base_type in ('float4'::regtype, 'float8'::regtype)
+                then '%1$s.%2$I = 0 and format(''%%s'', %1$s.%2$I) = ''-0'''
+            when d.base_type = 'jsonb'::regtype
+                then 'jsonb_typeof(%1$s.%2$I) in (''string'', ''null'')'
+        end as exception
+    ) as e
+    cross join lateral (
+        select case
+            when d.name = any(_masked_columns)
+                then 'case when %1$s.%2$I is distinct from null then ''[masked]'' end'
+            when d.is_user_type
+                then 'case when %1$s.%2$I is distinct from null then format(''%%s'', %1$s.%2$I) end'
+            when d.base_type in ('int2vector'::regtype, 'oidvector'::regtype)
+                or d.is_array and d.base_type in ('json'::regtype, 'jsonb'::regtype)
+                then 'case when %1$s.%2$I is not null then format(''%%s'', %1$s.%2$I) end'
+            when d.base_type = 'json'::regtype
+                then 'case when %1$s.%2$I is null then null '
+                    'when format(''%%s'', %1$s.%2$I) ~ ''^[[:space:]]*["n]'' '
+                    'or strpos(format(''%%s'', %1$s.%2$I), chr(92) || ''u'') > 0 '
+                    'or format(''%%s'', %1$s.%2$I) '
+                    '<> format(''%%s'', format(''%%s'', %1$s.%2$I)::jsonb) '
+                    'then to_jsonb(format(''%%s'', %1$s.%2$I)) '
+                    'else format(''%%s'', %1$s.%2$I)::jsonb end'
+            when e.exception is not null
+                then 'case when ' || e.exception || ' then to_jsonb(format(''%%s'', %1$s.%2$I)) '
+                    'else to_jsonb(%1$s.%2$I) end'
+            else '%1$s.%2$I'
+        end as template
+    ) as v
+    order by d.place
+$$;
+
+comment on function chronicle.capture_columns(regclass, name[]) is
+'Private. The columns of a table that can be captured, in their order. comparison: an expression
+that is true when old and new differ. has_chunk_id: whether a value may be stored apart from the
+row, and that can be asked. old_value, new_value: expressions that render a value.
+old_exception, new_exception: expressions that are true where to_jsonb would not do for it; null:
+nowhere. is_plain: elsewhere it does. is_short: its text has at most a hundred bytes. may_be_large:
+it may be stored apart from the row. is_user_type: the type is, or is made of, one that is not built
+in. is_array: so it is, under its domains. base_type: what lies under domains and arrays.
+_masked_columns: those of which no value is rendered.';
+
+revoke execute on function chronicle.capture_columns(regclass, name[]) from public;
+grant execute on function chronicle.capture_columns(regclass, name[])
+to chronicle_writer, chronicle_table_reader, chronicle_reader, chronicle_admin;
+
+-- What capture relies on: of a type that a user has made, or a domain, not the name, which may be
+-- given to another one, but the built-in type that it stands for; and for a type of no such kind
+-- that it is one, as its values are told by their output function whatever it is.
 create or replace function chronicle.table_shape(_table regclass)
 returns text[]
 language sql
@@ -87,14 +263,25 @@ set search_path = pg_catalog, pg_temp
 set quote_all_identifiers = off
 as $$
     select coalesce(
-        array_agg(format('%I %s', a.attname, a.atttypid::regtype) order by a.attnum), '{}'
+        array_agg(
+            format('%I %s', a.attname, a.atttypid::regtype) || case
+                when a.atttypid < 16384 then ''
+                when c.is_user_type then ' = ?'
+                else format(
+                    ' = %s%s', c.base_type::regtype, case when c.is_array then '[]' end
+                )
+            end
+            order by a.attnum
+        ),
+        '{}'
     )
     from pg_catalog.pg_attribute as a
+    left join chronicle.capture_columns(_table, '{}') as c on c.column_name = a.attname
     where a.attrelid = _table and a.attnum > 0 and not a.attisdropped
 $$;
 
 comment on function chronicle.table_shape(regclass) is
-'Private. The columns of a table with their types, in order.';
+'Private. The columns of a table with their types and what these stand for, in order.';
 
 revoke execute on function chronicle.table_shape(regclass) from public;
 grant execute on function chronicle.table_shape(regclass)
@@ -395,18 +582,23 @@ as $$
     )
     from chronicle.table_registry as r
     cross join lateral (
-        -- By their names, and by what these have become.
+        -- By what their names have become: a name may be another column's by now.
         select
-            r.masked_columns || array(
-                select n.present_name
-                from chronicle.renamed_columns(_table_id) as n
-                where n.column_name = any(r.masked_columns)
+            array(
+                select coalesce(n.present_name, m.name)
+                from unnest(r.masked_columns) as m (name)
+                left join chronicle.renamed_columns(_table_id) as n on n.column_name = m.name
             ) as masked,
-            r.excluded_columns || array(
-                select n.present_name
-                from chronicle.renamed_columns(_table_id) as n
-                where n.column_name = any(r.excluded_columns)
+            array(
+                select coalesce(n.present_name, x.name)
+                from unnest(r.excluded_columns) as x (name)
+                left join chronicle.renamed_columns(_table_id) as n on n.column_name = x.name
             ) as excluded,
+            array(
+                select coalesce(n.present_name, k.name)
+                from unnest(r.captured_columns) as k (name)
+                left join chronicle.renamed_columns(_table_id) as n on n.column_name = k.name
+            ) as captured,
             exists (
                 select
                 from unnest(r.masked_columns || r.excluded_columns) as l (name)
@@ -440,7 +632,7 @@ as $$
             coalesce(
                 array_agg(a.attname) filter (
                     where a.attname = any(h.masked)
-                        or a.attname <> all(r.captured_columns || h.excluded)
+                        or a.attname <> all(h.captured || h.excluded)
                         and (h.are_lost or a.attname ~* ('^' || chronicle.masked_key() || '$'))
                 ),
                 '{}'
@@ -629,179 +821,6 @@ key. _columns: as chronicle.present_columns gives them.';
 revoke execute on function chronicle.drifted_key(jsonb, jsonb) from public;
 grant execute on function chronicle.drifted_key(jsonb, jsonb)
 to chronicle_writer, chronicle_table_reader;
-
--- How each column is compared and rendered, decided once, when the capture functions are made.
---
--- Comparison: "is distinct from" only for built-in types whose equal values are the same bytes.
--- Numeric 1.0 equals 1.00, a float -0 equals 0, an interval of a day equals 24 hours, a text under
--- a nondeterministic collation equals another, and json has no equality at all; all these are
--- compared as images (*<>), and so are users' types: for an enum, a cast that a user made could be
--- taken for the comparison.
---
--- Rendering: a type that a user can define may have a cast to json, and jsonb_build_object would
--- run it with the writer's rights. Such values are rendered by the output function of their type,
--- as a string, and so is what JSON has no form for: arrays that do not begin at 1, minus zero, and
--- arrays of JSON or of vectors, whose brackets could be either's.
---
--- In a column of JSON, a string in the image holds the text of the value. So JSON null is "null",
--- and stays apart from the SQL null; a JSON string keeps its quotes; and json that jsonb would not
--- give back to the letter (white space, double keys, escapes) is kept to the letter.
-create or replace function chronicle.capture_columns(_table regclass, _masked_columns name[])
-returns table (
-    column_name name,
-    place integer,
-    comparison text,
-    has_chunk_id boolean,
-    old_value text,
-    new_value text,
-    old_exception text,
-    new_exception text,
-    is_plain boolean,
-    is_short boolean,
-    may_be_large boolean,
-    is_user_type boolean,
-    is_array boolean,
-    base_type oid
-)
-language sql
-stable
-set search_path = pg_catalog, pg_temp
-as $$
-    with recursive unwrapped as (
-        -- Domains are unwrapped down to what they stand on, arrays down to their elements.
-        select
-            a.attname, a.attnum, a.attcollation, a.atttypid as type_id, false as is_array,
-            -- Of a limited text the limit is what it can hold.
-            a.attstorage <> 'p' and a.atttypmod not between 0 and 2000 as may_be_large
-        from pg_catalog.pg_attribute as a
-        where a.attrelid = _table
-            and a.attnum > 0
-            and not a.attisdropped
-            -- A virtual column is no part of the row: it follows from the others.
-            and a.attgenerated <> 'v'
-        union all
-        select
-            u.attname, u.attnum, u.attcollation,
-            case t.typtype when 'd' then t.typbasetype else t.typelem end,
-            u.is_array or t.typtype <> 'd',
-            u.may_be_large
-        from unwrapped as u
-        inner join pg_catalog.pg_type as t on t.oid = u.type_id
-        where t.typtype = 'd'
-            or t.typsubscript = 'array_subscript_handler'::regproc
-            -- Vectors have brackets of their own.
-            and t.oid not in ('int2vector'::regtype, 'oidvector'::regtype)
-    ),
-    described as (
-        select
-            u.attname as name,
-            u.attnum::integer as place,
-            not u.is_array and (
-                t.oid = any(
-                    array[
-                        'bool', 'int2', 'int4', 'int8', 'oid', 'uuid', 'date', 'time', 'timestamp',
-                        'timestamptz', 'bytea', 'money', 'macaddr', 'name'
-                    ]::regtype[]::oid[]
-                )
-                or t.oid in ('text'::regtype, 'varchar'::regtype)
-                and coalesce(c.collisdeterministic, true)
-            ) as is_exact,
-            u.is_array,
-            not u.is_array and t.typlen > 0 as is_short,
-            u.may_be_large and t.oid <> 'numeric'::regtype as may_be_large,
-            t.oid >= 16384 as is_user_type,
-            t.oid as base_type
-        from unwrapped as u
-        inner join pg_catalog.pg_type as t on t.oid = u.type_id
-        left join pg_catalog.pg_collation as c on c.oid = u.attcollation
-        where t.typtype <> 'd'
-            and (
-                t.typsubscript is distinct from 'array_subscript_handler'::regproc
-                or t.oid in ('int2vector'::regtype, 'oidvector'::regtype)
-            )
-    )
-    select
-        d.name,
-        d.place,
-        format(
-            case
-                when d.is_exact then 'old.%1$I is distinct from new.%1$I'
-                else 'row(old.%1$I)::record operator(pg_catalog.*<>) row(new.%1$I)::record'
-            end,
-            d.name
-        ),
-        d.may_be_large and current_setting('server_version_num')::integer >= 170000,
-        format(v.template, 'old', d.name),
-        format(v.template, 'new', d.name),
-        format(e.exception, 'old', d.name),
-        format(e.exception, 'new', d.name),
-        not d.is_user_type
-        and d.base_type <> 'json'::regtype
-        and not (
-            d.is_array and d.base_type = 'jsonb'::regtype
-            or d.base_type in ('int2vector'::regtype, 'oidvector'::regtype)
-        ),
-        d.is_short,
-        d.may_be_large,
-        d.is_user_type,
-        d.is_array,
-        d.base_type
-    from described as d
-    cross join lateral (
-        -- When JSON has no form for a value of a type that otherwise it has one for.
-        select case
-            when d.is_array
-                then 'position(''['' in replace(array_dims(%1$s.%2$I), ''[1:'', '''')) > 0'
-                    || case
-                        when d.base_type in ('float4'::regtype, 'float8'::regtype)
-                            then ' or format(''%%s'', %1$s.%2$I) ~ ''[{,]-0[,}]'''
-                        else ''
-                    end
-            when d.base_type in ('float4'::regtype, 'float8'::regtype)
-                then '%1$s.%2$I = 0 and format(''%%s'', %1$s.%2$I) = ''-0'''
-            when d.base_type = 'jsonb'::regtype
-                then 'jsonb_typeof(%1$s.%2$I) in (''string'', ''null'')'
-        end as exception
-    ) as e
-    cross join lateral (
-        select case
-            when d.name = any(_masked_columns)
-                then 'case when %1$s.%2$I is distinct from null then ''[masked]'' end'
-            when d.is_user_type
-                then 'case when %1$s.%2$I is distinct from null then format(''%%s'', %1$s.%2$I) end'
-            when d.base_type in ('int2vector'::regtype, 'oidvector'::regtype)
-                or d.is_array and d.base_type in ('json'::regtype, 'jsonb'::regtype)
-                then 'case when %1$s.%2$I is not null then format(''%%s'', %1$s.%2$I) end'
-            when d.base_type = 'json'::regtype
-                then 'case when %1$s.%2$I is null then null '
-                    'when format(''%%s'', %1$s.%2$I) ~ ''^[[:space:]]*["n]'' '
-                    'or strpos(format(''%%s'', %1$s.%2$I), chr(92) || ''u'') > 0 '
-                    'or format(''%%s'', %1$s.%2$I) '
-                    '<> format(''%%s'', format(''%%s'', %1$s.%2$I)::jsonb) '
-                    'then to_jsonb(format(''%%s'', %1$s.%2$I)) '
-                    'else format(''%%s'', %1$s.%2$I)::jsonb end'
-            when e.exception is not null
-                then 'case when ' || e.exception || ' then to_jsonb(format(''%%s'', %1$s.%2$I)) '
-                    'else to_jsonb(%1$s.%2$I) end'
-            else '%1$s.%2$I'
-        end as template
-    ) as v
-    order by d.place
-$$;
-
-comment on function chronicle.capture_columns(regclass, name[]) is
-'Private. The columns of a table that can be captured, in their order. comparison: an expression
-that is true when old and new differ. has_chunk_id: whether a value may be stored apart from the
-row, and that can be asked. old_value, new_value: expressions that render a value.
-old_exception, new_exception: expressions that are true where to_jsonb would not do for it; null:
-nowhere. is_plain: elsewhere it does. is_short: its text has at most a hundred bytes. may_be_large:
-it may be stored apart from the row. is_user_type: the type is, or is made of, one that is not built
-in. is_array: so it is, under its domains. base_type: what lies under domains and arrays.
-_masked_columns: those of which no value is rendered.';
-
-revoke execute on function chronicle.capture_columns(regclass, name[]) from public;
-grant execute on function chronicle.capture_columns(regclass, name[])
-to chronicle_writer, chronicle_table_reader, chronicle_reader, chronicle_admin;
 
 -- A SET clause costs a third of a microsecond a call, so a function gets only those its columns
 -- need.
@@ -1009,8 +1028,8 @@ to chronicle_writer, chronicle_table_reader;
 -- All comparisons are one expression: PL/pgSQL makes each one ready once a transaction, which for a
 -- single row costs more than the comparisons. What is rendered is only what changed.
 --
--- A value that is stored apart and was not touched is the same one: it is not fetched. Whether there
--- is any such value is asked first, since it makes every comparison dearer.
+-- A value that is stored apart and was not touched is the same one: it is not fetched. Whether
+-- there is any such value is asked first, since it makes every comparison dearer.
 create or replace function chronicle.update_statements(
     _table regclass, _options chronicle.table_registry
 )
@@ -1150,7 +1169,7 @@ declare
     v_is_short boolean;
     v_rendering text;
     v_misfit text;
-    v_types record;
+    v_row_type record;
 begin
     select string_agg(
         format('case when %s then %L end', c.comparison, c.column_name), ', ' order by c.place
@@ -1201,19 +1220,16 @@ begin
     );
 
     select
-        coalesce(
-            string_agg(format('pg_typeof(%s.%I)', v_row, a.attname), ', ' order by a.attnum),
-            'null::regtype'
-        ) as expressions,
-        coalesce(array_agg(a.atttypid::regtype order by a.attnum), '{null}') as names,
+        string_agg(format('pg_typeof(%s.%I)::oid', v_row, a.attname), ', ' order by a.attnum)
+            as expressions,
+        array_agg(a.atttypid order by a.attnum) as types,
         -- A partition may order its columns otherwise, so there they are counted.
         case c.relkind
             when 'p' then format(
-                E'\n                or chronicle.number_of_fields(format(''%%s'', %s)) <> %s',
-                v_row, count(a.attnum)
+                'chronicle.number_of_fields(format(''%%s'', %s)) <> %s', v_row, count(*)
             )
             else format(
-                E'\n                or %s::record operator(pg_catalog.*<>) row(%s)::record',
+                '%s::record operator(pg_catalog.*<>) row(%s)::record',
                 v_row,
                 string_agg(
                     case
@@ -1225,9 +1241,9 @@ begin
                 )
             )
         end as width
-    into strict v_types
+    into v_row_type
     from pg_catalog.pg_class as c
-    left join pg_catalog.pg_attribute as a
+    inner join pg_catalog.pg_attribute as a
         on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
     where c.oid = _table
     group by c.oid;
@@ -1239,12 +1255,15 @@ begin
 %2$s        if %1$s
             or current_setting('transaction_isolation') in ('repeatable read', 'serializable')
         then
-            if %1$s then
+            if %1$s
+                -- In a restored database, until the table is refreshed.
+                or chronicle.planned_relations(%4$s, %5$L) is null
+            then
                 raise exception 'its columns or types are others'
                     using errcode = 'datatype_mismatch';
             end if;
             -- The catalog is seen as it was when the transaction began; the row is of now.
-            if array[%11$s] <> %12$L::regtype[]%13$s then
+            if array[%11$s]::oid[] <> %12$L::oid[] or %13$s then
                 perform chronicle.refuse_concurrent_change(tg_relid);
             end if;
         end if;
@@ -1336,9 +1355,9 @@ $related$,
             )
             else ''
         end,
-        v_types.expressions, -- 11
-        v_types.names,
-        v_types.width, -- 13
+        v_row_type.expressions, -- 11
+        coalesce(v_row_type.types, '{}'),
+        coalesce(v_row_type.width, 'false'), -- 13
         v_row
     );
 end
@@ -1413,7 +1432,7 @@ comment on function chronicle.tracking_options(chronicle.table_registry) is
 
 revoke execute on function chronicle.tracking_options(chronicle.table_registry) from public;
 grant execute on function chronicle.tracking_options(chronicle.table_registry)
-to chronicle_writer, chronicle_admin;
+to chronicle_writer, chronicle_reader, chronicle_admin;
 
 create or replace function chronicle.options_digest(_options chronicle.table_registry)
 returns text
@@ -1429,7 +1448,7 @@ comment on function chronicle.options_digest(chronicle.table_registry) is
 
 revoke execute on function chronicle.options_digest(chronicle.table_registry) from public;
 grant execute on function chronicle.options_digest(chronicle.table_registry)
-to chronicle_writer, chronicle_admin;
+to chronicle_writer, chronicle_reader, chronicle_admin;
 
 -- Writes a function that captures one kind of change of one table: static SQL, its columns and key
 -- compiled in, so that a row costs no look-up in a catalog and no dynamic statement.
@@ -2033,6 +2052,29 @@ comment on function chronicle.partition_names(oid) is
 revoke execute on function chronicle.partition_names(oid) from public;
 grant execute on function chronicle.partition_names(oid) to chronicle_reader, chronicle_admin;
 
+create or replace function chronicle.has_options(_table_id integer)
+returns boolean
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select exists (
+        select
+        from chronicle.table_registry as r
+        inner join pg_catalog.pg_proc as p
+            on p.pronamespace = 'chronicle_capture'::regnamespace
+            and p.proname = format('capture_%s_insert', r.table_id)
+        where r.table_id = _table_id
+            and position(chronicle.options_digest(r) in p.prosrc) > 0
+    )
+$$;
+
+comment on function chronicle.has_options(integer) is
+'Private. Whether the capture functions of a table were made for the options in the registry.';
+
+revoke execute on function chronicle.has_options(integer) from public;
+grant execute on function chronicle.has_options(integer) to chronicle_reader, chronicle_admin;
+
 create or replace function chronicle.is_captured_whole(_table regclass)
 returns boolean
 language sql
@@ -2049,19 +2091,13 @@ as $$
             order by p.from_seq desc
             limit 1
         )
-        -- The functions do what the registry says.
-        and exists (
+        and chronicle.has_options(chronicle.tracked_table_id(_table))
+        and not exists (
             select
             from chronicle.table_registry as r
-            inner join pg_catalog.pg_proc as p
-                on p.pronamespace = 'chronicle_capture'::regnamespace
-                and p.proname = format('capture_%s_insert', r.table_id)
             where r.table_id = chronicle.tracked_table_id(_table)
-                and position(chronicle.options_digest(r) in p.prosrc) > 0
-                and (
-                    r.truncate <> 'rows'
-                    or has_table_privilege('chronicle_table_reader', _table, 'SELECT')
-                )
+                and r.truncate = 'rows'
+                and not has_table_privilege('chronicle_table_reader', _table, 'SELECT')
         )
 $$;
 
@@ -3302,7 +3338,10 @@ select
         when r.tracked_until is not null then 'ended'
         when n.relation is null then 'broken'
         when not chronicle.has_capture_triggers(n.relation) then 'broken'
-        when not chronicle.has_shape(r.table_id) or not chronicle.has_key(r.table_id)
+        when
+            not chronicle.has_shape(r.table_id)
+            or not chronicle.has_key(r.table_id)
+            or not chronicle.has_options(r.table_id)
             then 'drifted'
         when h.untracked_children is not null then 'partial'
         else 'tracked'
@@ -3325,6 +3364,10 @@ select
             then
                 'The table has another primary key since; its records go by the former one. '
                 'chronicle.refresh_tracking takes it up.'
+        when not chronicle.has_options(r.table_id)
+            then
+                'Its capture functions were made for other options than these; '
+                'chronicle.refresh_tracking makes them anew.'
         when h.untracked_children is not null
             then
                 'Rows of tables that inherit from it are not recorded; track these as well: '

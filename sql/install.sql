@@ -85,6 +85,7 @@ set local role chronicle_owner;
 grant create on schema chronicle to chronicle_writer, chronicle_table_reader;
 \ir capture/types.sql
 \ir capture/table_registry.sql
+\ir capture/capture_columns.sql
 \ir capture/table_shape.sql
 \ir capture/table_names.sql
 \ir capture/tracked_relation.sql
@@ -101,7 +102,6 @@ grant create on schema chronicle to chronicle_writer, chronicle_table_reader;
 \ir capture/drifted_image.sql
 \ir capture/masked_image.sql
 \ir capture/drifted_key.sql
-\ir capture/capture_columns.sql
 \ir capture/capture_settings.sql
 \ir capture/object_expression.sql
 \ir capture/key_expression.sql
@@ -127,6 +127,7 @@ grant create on schema chronicle to chronicle_writer, chronicle_table_reader;
 \ir capture/has_capture_triggers.sql
 \ir capture/uncovered_partitions.sql
 \ir capture/partition_names.sql
+\ir capture/has_options.sql
 \ir capture/is_captured_whole.sql
 \ir capture/check_trackable.sql
 \ir capture/check_owns_table.sql

@@ -14,19 +14,13 @@ as $$
             order by p.from_seq desc
             limit 1
         )
-        -- The functions do what the registry says.
-        and exists (
+        and chronicle.has_options(chronicle.tracked_table_id(_table))
+        and not exists (
             select
             from chronicle.table_registry as r
-            inner join pg_catalog.pg_proc as p
-                on p.pronamespace = 'chronicle_capture'::regnamespace
-                and p.proname = format('capture_%s_insert', r.table_id)
             where r.table_id = chronicle.tracked_table_id(_table)
-                and position(chronicle.options_digest(r) in p.prosrc) > 0
-                and (
-                    r.truncate <> 'rows'
-                    or has_table_privilege('chronicle_table_reader', _table, 'SELECT')
-                )
+                and r.truncate = 'rows'
+                and not has_table_privilege('chronicle_table_reader', _table, 'SELECT')
         )
 $$;
 

@@ -31,18 +31,23 @@ as $$
     )
     from chronicle.table_registry as r
     cross join lateral (
-        -- By their names, and by what these have become.
+        -- By what their names have become: a name may be another column's by now.
         select
-            r.masked_columns || array(
-                select n.present_name
-                from chronicle.renamed_columns(_table_id) as n
-                where n.column_name = any(r.masked_columns)
+            array(
+                select coalesce(n.present_name, m.name)
+                from unnest(r.masked_columns) as m (name)
+                left join chronicle.renamed_columns(_table_id) as n on n.column_name = m.name
             ) as masked,
-            r.excluded_columns || array(
-                select n.present_name
-                from chronicle.renamed_columns(_table_id) as n
-                where n.column_name = any(r.excluded_columns)
+            array(
+                select coalesce(n.present_name, x.name)
+                from unnest(r.excluded_columns) as x (name)
+                left join chronicle.renamed_columns(_table_id) as n on n.column_name = x.name
             ) as excluded,
+            array(
+                select coalesce(n.present_name, k.name)
+                from unnest(r.captured_columns) as k (name)
+                left join chronicle.renamed_columns(_table_id) as n on n.column_name = k.name
+            ) as captured,
             exists (
                 select
                 from unnest(r.masked_columns || r.excluded_columns) as l (name)
@@ -76,7 +81,7 @@ as $$
             coalesce(
                 array_agg(a.attname) filter (
                     where a.attname = any(h.masked)
-                        or a.attname <> all(r.captured_columns || h.excluded)
+                        or a.attname <> all(h.captured || h.excluded)
                         and (h.are_lost or a.attname ~* ('^' || chronicle.masked_key() || '$'))
                 ),
                 '{}'

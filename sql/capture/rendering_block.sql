@@ -14,7 +14,7 @@ declare
     v_is_short boolean;
     v_rendering text;
     v_misfit text;
-    v_types record;
+    v_row_type record;
 begin
     select string_agg(
         format('case when %s then %L end', c.comparison, c.column_name), ', ' order by c.place
@@ -65,19 +65,16 @@ begin
     );
 
     select
-        coalesce(
-            string_agg(format('pg_typeof(%s.%I)', v_row, a.attname), ', ' order by a.attnum),
-            'null::regtype'
-        ) as expressions,
-        coalesce(array_agg(a.atttypid::regtype order by a.attnum), '{null}') as names,
+        string_agg(format('pg_typeof(%s.%I)::oid', v_row, a.attname), ', ' order by a.attnum)
+            as expressions,
+        array_agg(a.atttypid order by a.attnum) as types,
         -- A partition may order its columns otherwise, so there they are counted.
         case c.relkind
             when 'p' then format(
-                E'\n                or chronicle.number_of_fields(format(''%%s'', %s)) <> %s',
-                v_row, count(a.attnum)
+                'chronicle.number_of_fields(format(''%%s'', %s)) <> %s', v_row, count(*)
             )
             else format(
-                E'\n                or %s::record operator(pg_catalog.*<>) row(%s)::record',
+                '%s::record operator(pg_catalog.*<>) row(%s)::record',
                 v_row,
                 string_agg(
                     case
@@ -89,9 +86,9 @@ begin
                 )
             )
         end as width
-    into strict v_types
+    into v_row_type
     from pg_catalog.pg_class as c
-    left join pg_catalog.pg_attribute as a
+    inner join pg_catalog.pg_attribute as a
         on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
     where c.oid = _table
     group by c.oid;
@@ -103,12 +100,15 @@ begin
 %2$s        if %1$s
             or current_setting('transaction_isolation') in ('repeatable read', 'serializable')
         then
-            if %1$s then
+            if %1$s
+                -- In a restored database, until the table is refreshed.
+                or chronicle.planned_relations(%4$s, %5$L) is null
+            then
                 raise exception 'its columns or types are others'
                     using errcode = 'datatype_mismatch';
             end if;
             -- The catalog is seen as it was when the transaction began; the row is of now.
-            if array[%11$s] <> %12$L::regtype[]%13$s then
+            if array[%11$s]::oid[] <> %12$L::oid[] or %13$s then
                 perform chronicle.refuse_concurrent_change(tg_relid);
             end if;
         end if;
@@ -200,9 +200,9 @@ $related$,
             )
             else ''
         end,
-        v_types.expressions, -- 11
-        v_types.names,
-        v_types.width, -- 13
+        v_row_type.expressions, -- 11
+        coalesce(v_row_type.types, '{}'),
+        coalesce(v_row_type.width, 'false'), -- 13
         v_row
     );
 end

@@ -17,7 +17,10 @@ select
         when r.tracked_until is not null then 'ended'
         when n.relation is null then 'broken'
         when not chronicle.has_capture_triggers(n.relation) then 'broken'
-        when not chronicle.has_shape(r.table_id) or not chronicle.has_key(r.table_id)
+        when
+            not chronicle.has_shape(r.table_id)
+            or not chronicle.has_key(r.table_id)
+            or not chronicle.has_options(r.table_id)
             then 'drifted'
         when h.untracked_children is not null then 'partial'
         else 'tracked'
@@ -40,6 +43,10 @@ select
             then
                 'The table has another primary key since; its records go by the former one. '
                 'chronicle.refresh_tracking takes it up.'
+        when not chronicle.has_options(r.table_id)
+            then
+                'Its capture functions were made for other options than these; '
+                'chronicle.refresh_tracking makes them anew.'
         when h.untracked_children is not null
             then
                 'Rows of tables that inherit from it are not recorded; track these as well: '

@@ -12,4 +12,4 @@ comment on function chronicle.tracking_options(chronicle.table_registry) is
 
 revoke execute on function chronicle.tracking_options(chronicle.table_registry) from public;
 grant execute on function chronicle.tracking_options(chronicle.table_registry)
-to chronicle_writer, chronicle_admin;
+to chronicle_writer, chronicle_reader, chronicle_admin;

@@ -1,8 +1,8 @@
 -- All comparisons are one expression: PL/pgSQL makes each one ready once a transaction, which for a
 -- single row costs more than the comparisons. What is rendered is only what changed.
 --
--- A value that is stored apart and was not touched is the same one: it is not fetched. Whether there
--- is any such value is asked first, since it makes every comparison dearer.
+-- A value that is stored apart and was not touched is the same one: it is not fetched. Whether
+-- there is any such value is asked first, since it makes every comparison dearer.
 create or replace function chronicle.update_statements(
     _table regclass, _options chronicle.table_registry
 )

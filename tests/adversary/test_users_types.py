@@ -4,7 +4,7 @@ functions are attached and whatever became of a column's type."""
 import psycopg
 import pytest
 
-from ask import as_superuser, rows, run, value, values
+from ask import as_superuser, rows, run, sqlstate, value, values
 from capturing import track
 from support import Connection, Database, acting_as
 
@@ -236,16 +236,21 @@ def test_nor_does_one_whose_transaction_does_not_see_the_new_type(
     run(early, f"set transaction isolation level {isolation}")
     early.execute("select 1")
     owner.execute("alter table public.item alter a type traps.shade using 'light'")
-    for statement in (
+    superuser = database.connect(database.cluster.superuser, autocommit=True)
+    statements = (
         "insert into public.item values (1, 'light', 'x'), (2, 'light', 'y')",
         "update public.item set a = 'dark' where id = 1",
         "update public.item set a = null, b = null",
         "delete from public.item where id = 2",
         "truncate public.item",
-    ):
+    )
+    if isolation != "read committed":
+        # What the columns are called can not be told, so the application is asked to try again.
+        assert sqlstate(early, statements[0]) == "40001"
+        early.rollback()
+    for statement in statements:
         run(early, statement)
     early.commit()
-    superuser = database.connect(database.cluster.superuser, autocommit=True)
     assert rows(superuser, "select * from traps.caught") == []
     auditor = database.connect("auditor")
     actions = values(auditor, "select action from chronicle.row_changes order by seq")
