@@ -1252,9 +1252,7 @@ begin
     return format(
         $block$
     begin
-%2$s        if %1$s
-            or current_setting('transaction_isolation') in ('repeatable read', 'serializable')
-        then
+%2$s        if v_sees_past then
             if %1$s
                 -- In a restored database, until the table is refreshed.
                 or chronicle.planned_relations(%4$s, %5$L) is null
@@ -1266,6 +1264,9 @@ begin
             if array[%11$s]::oid[] <> %12$L::oid[] or %13$s then
                 perform chronicle.refuse_concurrent_change(tg_relid);
             end if;
+        -- Apart from the above, since what is folded into a plan is what was seen when it was made.
+        elsif %1$s then
+            raise exception 'its columns or types are others' using errcode = 'datatype_mismatch';
         end if;
 %3$s    exception
         when undefined_column or undefined_function or ambiguous_function or undefined_object
@@ -1277,9 +1278,14 @@ begin
                 else ': '
             end || sqlerrm;
             begin
-                v_columns := coalesce(
-                    chronicle.planned_columns(%4$s, %5$L), chronicle.present_columns(%4$s, tg_relid)
-                );
+                if v_sees_past then
+                    v_columns := chronicle.present_columns(%4$s, tg_relid);
+                else
+                    v_columns := coalesce(
+                        chronicle.planned_columns(%4$s, %5$L),
+                        chronicle.present_columns(%4$s, tg_relid)
+                    );
+                end if;
                 if chronicle.number_of_fields(format('%%s', %14$s))
                     <> jsonb_array_length(v_columns -> 'names')
                 then
@@ -1478,6 +1484,7 @@ declare
     v_changed text[];
     v_place integer;
     v_places integer[];
+    v_sees_past boolean := false;
     v_related jsonb;
     v_columns jsonb;
     v_meta jsonb;
@@ -1493,14 +1500,20 @@ declare
     v_context chronicle.event_context;
 begin
     -- The apply worker of logical replication brings rows whose events are replicated, or not
-    -- wanted. Any other session in replica mode is an administrator at work, and is recorded. Two
-    -- conditions, because one with a query in it would start that query for every row.
-    if current_setting('session_replication_role') = 'replica' then
-        if exists (
-            select from pg_catalog.pg_stat_subscription as s where s.pid = pg_backend_pid()
-        ) then
+    -- wanted. Any other session in replica mode is an administrator at work, and is recorded.
+    if concat(
+        current_setting('session_replication_role'), current_setting('transaction_isolation')
+    ) <> 'originread committed' then
+        if current_setting('session_replication_role') = 'replica'
+            and exists (
+                select from pg_catalog.pg_stat_subscription as s where s.pid = pg_backend_pid()
+            )
+        then
             return null;
         end if;
+        v_sees_past := current_setting('transaction_isolation') in (
+            'repeatable read', 'serializable'
+        );
     end if;
 %1$s
     -- The system is asked for random bytes once; the salt can not be found from the id.
@@ -1747,6 +1760,7 @@ declare
     v_changed text[];
     v_columns jsonb;
     v_meta jsonb;
+    v_sees_past constant boolean := false;
     v_resource_id text;
     v_organization_id text;
     v_error text;

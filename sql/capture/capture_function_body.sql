@@ -26,6 +26,7 @@ declare
     v_changed text[];
     v_place integer;
     v_places integer[];
+    v_sees_past boolean := false;
     v_related jsonb;
     v_columns jsonb;
     v_meta jsonb;
@@ -41,14 +42,20 @@ declare
     v_context chronicle.event_context;
 begin
     -- The apply worker of logical replication brings rows whose events are replicated, or not
-    -- wanted. Any other session in replica mode is an administrator at work, and is recorded. Two
-    -- conditions, because one with a query in it would start that query for every row.
-    if current_setting('session_replication_role') = 'replica' then
-        if exists (
-            select from pg_catalog.pg_stat_subscription as s where s.pid = pg_backend_pid()
-        ) then
+    -- wanted. Any other session in replica mode is an administrator at work, and is recorded.
+    if concat(
+        current_setting('session_replication_role'), current_setting('transaction_isolation')
+    ) <> 'originread committed' then
+        if current_setting('session_replication_role') = 'replica'
+            and exists (
+                select from pg_catalog.pg_stat_subscription as s where s.pid = pg_backend_pid()
+            )
+        then
             return null;
         end if;
+        v_sees_past := current_setting('transaction_isolation') in (
+            'repeatable read', 'serializable'
+        );
     end if;
 %1$s
     -- The system is asked for random bytes once; the salt can not be found from the id.

@@ -97,9 +97,7 @@ begin
     return format(
         $block$
     begin
-%2$s        if %1$s
-            or current_setting('transaction_isolation') in ('repeatable read', 'serializable')
-        then
+%2$s        if v_sees_past then
             if %1$s
                 -- In a restored database, until the table is refreshed.
                 or chronicle.planned_relations(%4$s, %5$L) is null
@@ -111,6 +109,9 @@ begin
             if array[%11$s]::oid[] <> %12$L::oid[] or %13$s then
                 perform chronicle.refuse_concurrent_change(tg_relid);
             end if;
+        -- Apart from the above, since what is folded into a plan is what was seen when it was made.
+        elsif %1$s then
+            raise exception 'its columns or types are others' using errcode = 'datatype_mismatch';
         end if;
 %3$s    exception
         when undefined_column or undefined_function or ambiguous_function or undefined_object
@@ -122,9 +123,14 @@ begin
                 else ': '
             end || sqlerrm;
             begin
-                v_columns := coalesce(
-                    chronicle.planned_columns(%4$s, %5$L), chronicle.present_columns(%4$s, tg_relid)
-                );
+                if v_sees_past then
+                    v_columns := chronicle.present_columns(%4$s, tg_relid);
+                else
+                    v_columns := coalesce(
+                        chronicle.planned_columns(%4$s, %5$L),
+                        chronicle.present_columns(%4$s, tg_relid)
+                    );
+                end if;
                 if chronicle.number_of_fields(format('%%s', %14$s))
                     <> jsonb_array_length(v_columns -> 'names')
                 then

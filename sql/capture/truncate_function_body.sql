@@ -28,6 +28,7 @@ declare
     v_changed text[];
     v_columns jsonb;
     v_meta jsonb;
+    v_sees_past constant boolean := false;
     v_resource_id text;
     v_organization_id text;
     v_error text;
