@@ -107,7 +107,11 @@ begin
             end if;
             -- The catalog is seen as it was when the transaction began; the row is of now.
             if array[%11$s]::oid[] <> %12$L::oid[] or %13$s then
-                perform chronicle.refuse_concurrent_change(tg_relid);
+                if chronicle.is_captured_by(tg_relid, %4$s) then
+                    perform chronicle.refuse_concurrent_change(tg_relid);
+                end if;
+                raise exception 'its columns or types are others'
+                    using errcode = 'datatype_mismatch';
             end if;
         -- Apart from the above, since what is folded into a plan is what was seen when it was made.
         elsif %1$s then
@@ -131,8 +135,9 @@ begin
                         chronicle.present_columns(%4$s, tg_relid)
                     );
                 end if;
+                -- Nor is anything known of a table that is tracked for a shorter time than that.
                 if chronicle.number_of_fields(format('%%s', %14$s))
-                    <> jsonb_array_length(v_columns -> 'names')
+                    is distinct from jsonb_array_length(v_columns -> 'names')
                 then
                     perform chronicle.refuse_concurrent_change(tg_relid);
                 end if;
