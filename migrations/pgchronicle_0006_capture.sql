@@ -1253,16 +1253,16 @@ begin
         $block$
     begin
 %2$s        if v_sees_past then
-            if %1$s
-                -- In a restored database, until the table is refreshed.
-                or chronicle.planned_relations(%4$s, %5$L) is null
-            then
+            if %1$s then
                 raise exception 'its columns or types are others'
                     using errcode = 'datatype_mismatch';
             end if;
             -- The catalog is seen as it was when the transaction began; the row is of now.
             if array[%11$s]::oid[] <> %12$L::oid[] or %13$s then
-                if chronicle.is_captured_by(tg_relid, %4$s) then
+                -- In a restored database types have other numbers, until the table is refreshed.
+                if chronicle.planned_relations(%4$s, %5$L) is not null
+                    and chronicle.is_captured_by(tg_relid, %4$s)
+                then
                     perform chronicle.refuse_concurrent_change(tg_relid);
                 end if;
                 raise exception 'its columns or types are others'
