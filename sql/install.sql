@@ -109,6 +109,9 @@ grant create on schema chronicle to chronicle_writer, chronicle_table_reader;
 \ir capture/choice_statements.sql
 \ir capture/update_statements.sql
 \ir capture/row_statements.sql
+\ir capture/shape_statements.sql
+\ir capture/previous_key_statements.sql
+\ir capture/fallback_statements.sql
 \ir capture/rendering_block.sql
 \ir capture/refuse_without_actor.sql
 \ir capture/refuse_concurrent_change.sql
