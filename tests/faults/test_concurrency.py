@@ -352,6 +352,9 @@ def test_tracking_begins_between_two_writers(
     installer.commit()
     writing.result(30)
     later.commit()
+    # It sees neither triggers nor what they were made of.
+    assert sqlstate(old_snapshot, update, (4,)) == "40001"
+    old_snapshot.rollback()
     old_snapshot.execute(update, (4,))
     old_snapshot.commit()
     assert rows(
