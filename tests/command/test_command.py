@@ -544,12 +544,16 @@ def test_refresh_takes_up_what_has_changed(dsn: str, auditor: Connection) -> Non
 
 
 def test_refresh_that_skips_a_table_exits_with_1(dsn: str, database: Database) -> None:
-    with database.connect() as connection:
-        run(connection, "grant chronicle_admin to shopkeeper")
-    with database.connect("shopkeeper") as owner:
-        run(owner, "create table shop.t (id integer primary key)")
-        Chronicle(owner).enable_tracking("shop.t")
-        run(owner, "alter table shop.t add more text")
+    installer = database.connect(autocommit=True)
+    run(installer, "grant chronicle_admin to shopkeeper")
+    try:
+        with database.connect("shopkeeper") as owner:
+            run(owner, "create table shop.t (id integer primary key)")
+            Chronicle(owner).enable_tracking("shop.t")
+            run(owner, "alter table shop.t add more text")
+    finally:
+        # Roles belong to the server, and other tests ask what this one may not do.
+        run(installer, "revoke chronicle_admin from shopkeeper")
     result = pgchronicle("refresh", "--dsn", dsn)
     assert (result.exit_code, result.stdout) == (1, "shop.t\tskipped: must be owner\n")
 
