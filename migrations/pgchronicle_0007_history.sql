@@ -2066,7 +2066,7 @@ begin
             n.image_before,
             coalesce(c.image_after, n.image_after) as image_after,
             -- Of all of them: who else wanted one of these rows had to wait for the last.
-            max(n.last_seq) over () as last_seq,
+            (select max(o.last_seq) from net as o) as last_seq,
             n.is_drifted or coalesce(c.is_drifted, false) as is_drifted,
             n.key_after is null and exists (
                 select from net as o where o.key_after = n.key_before and o.key_before is not null
