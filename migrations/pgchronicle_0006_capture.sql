@@ -3447,7 +3447,7 @@ inner join chronicle.table_names as n on n.table_id = r.table_id
 -- Asked once a table.
 left join lateral (
     select chronicle.table_shape(n.relation) as shape
-    order by 1
+    order by shape
     limit 1
 ) as p on true
 left join lateral (
