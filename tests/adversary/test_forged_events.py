@@ -52,6 +52,9 @@ def test_nobody_writes_an_event_past_the_functions(db: Connection, role: str) ->
                 # insert either: row-level security is forced, and COPY does not go with it.
                 expected = ("42501", "0A000") if role == "installer" else ("42501",)
                 assert sqlstate(db, attempt) in expected, attempt
+        if role == "installer" and db.info.server_version < 160000:
+            # Nothing but the events is guarded against their owner.
+            return
         for table in ("event_keys", "table_registry", "tracking_periods", "administrators"):
             attempt = f"insert into chronicle.{table} default values"
             assert sqlstate(db, attempt) == "42501", table
