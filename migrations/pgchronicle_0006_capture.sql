@@ -617,7 +617,13 @@ as $$
             coalesce(array_agg(a.attname order by a.attnum), '{}') as names,
             -- The table's own, which those of a partition are not.
             (
-                select coalesce(jsonb_object_agg(t.attname, t.attnum), '{}')
+                select coalesce(
+                    jsonb_object_agg(
+                        t.attname,
+                        jsonb_build_array(t.attnum, format_type(t.atttypid, t.atttypmod))
+                    ),
+                    '{}'
+                )
                 from pg_catalog.pg_attribute as t
                 where t.attrelid = chronicle.tracked_relation(_table_id)
                     and t.attnum > 0
@@ -645,9 +651,9 @@ $$;
 
 comment on function chronicle.present_columns(integer, oid) is
 'Private. The columns of a tracked table, or of one of its partitions, as they are now: names in
-their order; numbers, the table''s attribute numbers by name; those excluded and masked; those of
-the key and of the organization, by their names of now; and key_names, what the key''s columns were
-called when tracking was last enabled.';
+their order; numbers, the table''s attribute numbers and types by name; those excluded and masked;
+those of the key and of the organization, by their names of now; and key_names, what the key''s
+columns were called when tracking was last enabled.';
 
 revoke execute on function chronicle.present_columns(integer, oid) from public;
 grant execute on function chronicle.present_columns(integer, oid)

@@ -21,21 +21,16 @@ begin
     select
         coalesce(array_agg(c.name), '{}'),
         coalesce(array_agg(coalesce(k.column_id, n.column_id, -c.number)), '{}'),
-        coalesce(array_agg(coalesce(t.column_type, k.column_type, n.column_type, 'text')), '{}')
+        coalesce(array_agg(c.type), '{}')
     into v_period.column_names, v_period.column_ids, v_period.column_types
     from (
-        select e.key::name as name, e.value::integer as number
-        from jsonb_each_text(_columns) as e (key, value)
+        select e.key::name as name, (e.value ->> 0)::integer as number, e.value ->> 1 as type
+        from jsonb_each(_columns) as e (key, value)
     ) as c
-    left join unnest(v_period.column_numbers, v_period.column_ids, v_period.column_types)
-        as k (column_number, column_id, column_type)
+    left join unnest(v_period.column_numbers, v_period.column_ids) as k (column_number, column_id)
         on k.column_number = c.number
-    left join unnest(v_next.column_numbers, v_next.column_ids, v_next.column_types)
-        as n (column_number, column_id, column_type)
-        on n.column_number = c.number and k.column_id is null
-    -- It may have been given its later type already, or not yet: what does not fit stays text.
-    left join unnest(v_next.column_ids, v_next.column_types) as t (column_id, column_type)
-        on t.column_id = coalesce(k.column_id, n.column_id);
+    left join unnest(v_next.column_numbers, v_next.column_ids) as n (column_number, column_id)
+        on n.column_number = c.number and k.column_id is null;
     v_period.recorded_columns := v_period.column_names;
     v_period.from_seq := _seq;
     return v_period;
@@ -44,7 +39,7 @@ $$;
 
 comment on function chronicle.period_of_event(chronicle.tracking_periods[], bigint, jsonb) is
 'Private. The columns that an event knows, as a period. _columns: of a drifted event, its columns
-with their numbers; null for any other. _periods: as chronicle.column_periods gives them.';
+with their numbers and types; null for any other. _periods: as chronicle.column_periods gives them.';
 
 revoke execute on function chronicle.period_of_event(
     chronicle.tracking_periods[], bigint, jsonb

@@ -74,7 +74,7 @@ comment on column chronicle.row_events.changed_columns is
 comment on column chronicle.row_events.is_drifted is
 'Whether the table had other columns than those known to its capture function.';
 comment on column chronicle.row_events.columns is
-'Of a drifted row, the attribute numbers of its columns by name.';
+'Of a drifted row, the attribute numbers and types of its columns by name.';
 comment on column chronicle.row_events.payload_error is
 'As in chronicle.events.';
 comment on column chronicle.row_events.organization_id is
