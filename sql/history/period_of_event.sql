@@ -39,7 +39,8 @@ $$;
 
 comment on function chronicle.period_of_event(chronicle.tracking_periods[], bigint, jsonb) is
 'Private. The columns that an event knows, as a period. _columns: of a drifted event, its columns
-with their numbers and types; null for any other. _periods: as chronicle.column_periods gives them.';
+with their numbers and types; null for any other.
+_periods: as chronicle.column_periods gives them.';
 
 revoke execute on function chronicle.period_of_event(
     chronicle.tracking_periods[], bigint, jsonb
