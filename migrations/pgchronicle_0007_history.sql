@@ -1470,7 +1470,9 @@ begin
             if v_span.from_seq > v_then.from_seq then
                 v_then := v_span;
             end if;
-            v_earlier := chronicle.translate_image(v_change.new_values, v_span, v_then);
+            v_earlier := chronicle.translate_image(
+                chronicle.without_retyped(v_change.new_values, v_span, v_then), v_span, v_then
+            );
         end if;
         v_span := null;
     end loop;
