@@ -107,7 +107,6 @@ returns table (
     new_exception text,
     is_plain boolean,
     is_short boolean,
-    may_be_large boolean,
     is_user_type boolean,
     is_array boolean,
     base_type oid
@@ -191,7 +190,6 @@ as $$
             or d.base_type in ('int2vector'::regtype, 'oidvector'::regtype)
         ),
         d.is_short,
-        d.may_be_large,
         d.is_user_type,
         d.is_array,
         d.base_type
@@ -243,9 +241,9 @@ comment on function chronicle.capture_columns(regclass, name[]) is
 that is true when old and new differ. has_chunk_id: whether a value may be stored apart from the
 row, and that can be asked. old_value, new_value: expressions that render a value.
 old_exception, new_exception: expressions that are true where to_jsonb would not do for it; null:
-nowhere. is_plain: elsewhere it does. is_short: its text has at most a hundred bytes. may_be_large:
-it may be stored apart from the row. is_user_type: the type is, or is made of, one that is not built
-in. is_array: so it is, under its domains. base_type: what lies under domains and arrays.
+nowhere. is_plain: elsewhere it does. is_short: its text has at most a hundred bytes.
+is_user_type: the type is, or is made of, one that is not built in. is_array: so it is, under its
+domains. base_type: what lies under domains and arrays.
 _masked_columns: those of which no value is rendered.';
 
 revoke execute on function chronicle.capture_columns(regclass, name[]) from public;
@@ -287,6 +285,71 @@ revoke execute on function chronicle.table_shape(regclass) from public;
 grant execute on function chronicle.table_shape(regclass)
 to chronicle_writer, chronicle_table_reader, chronicle_reader, chronicle_admin;
 
+create or replace function chronicle.is_known_by_oid(_table_id integer, _table oid)
+returns boolean
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select exists (
+        select
+        from pg_catalog.pg_proc as p
+        where p.pronamespace = 'chronicle_capture'::regnamespace
+            and p.proname = format('capture_%s_insert', _table_id)
+            and position(format('(%s, %L)', _table_id, _table) in p.prosrc) > 0
+    )
+$$;
+
+comment on function chronicle.is_known_by_oid(integer, oid) is
+'Private. Whether the capture functions were made for the table with this oid. Not so in a restored
+database: there, attribute numbers may be others as well.';
+
+revoke execute on function chronicle.is_known_by_oid(integer, oid) from public;
+grant execute on function chronicle.is_known_by_oid(integer, oid)
+to chronicle_writer, chronicle_table_reader, chronicle_reader, chronicle_admin;
+
+-- Through any of the row triggers, so that a table is found that has lost some of them. If somebody
+-- has put a function on another table as well, the one that it was made for counts. Reads no view,
+-- as a session may forbid itself those.
+create or replace function chronicle.tracked_relation(_table_id integer)
+returns oid
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select r.relation
+    from (
+        select t.tgrelid as relation, count(*) over () as candidates
+        from pg_catalog.pg_proc as p
+        -- No index leads from a function to its triggers, but their dependency on it has one.
+        inner join pg_catalog.pg_depend as d
+            on d.refclassid = 'pg_catalog.pg_proc'::regclass
+            and d.refobjid = p.oid
+            and d.classid = 'pg_catalog.pg_trigger'::regclass
+        inner join pg_catalog.pg_trigger as t on t.oid = d.objid and t.tgfoid = p.oid
+        where p.pronamespace = 'chronicle_capture'::regnamespace
+            and p.proname in (
+                format('capture_%s_insert', _table_id), format('capture_%s_update', _table_id),
+                format('capture_%s_delete', _table_id)
+            )
+            -- Not the copies on partitions.
+            and t.tgparentid = 0
+            and t.tgname in ('!chronicle_insert', '!chronicle_update', '!chronicle_delete')
+        group by t.tgrelid
+    ) as r
+    -- A function's text is long, so it is not looked into without need.
+    order by r.candidates > 1 and not chronicle.is_known_by_oid(_table_id, r.relation), r.relation
+    limit 1
+$$;
+
+comment on function chronicle.tracked_relation(integer) is
+'Private. The oid of the table that is tracked by this table_id; null when no trigger captures its
+rows.';
+
+revoke execute on function chronicle.tracked_relation(integer) from public;
+grant execute on function chronicle.tracked_relation(integer)
+to chronicle_writer, chronicle_table_reader, chronicle_reader, chronicle_admin;
+
 -- Names are those of today, found through the triggers; the registry's serve where the table is
 -- gone. Looked up table by table, so that the planner knows how many rows to expect.
 create view chronicle.table_names as
@@ -296,27 +359,7 @@ select
     coalesce(n.nspname, r.schema_name) as schema_name,
     coalesce(c.relname, r.table_name) as table_name
 from chronicle.table_registry as r
-left join lateral (
-    select g.tgrelid as relation
-    from pg_catalog.pg_proc as p
-    inner join pg_catalog.pg_trigger as g on g.tgfoid = p.oid
-    where
-        p.pronamespace = (
-            select s.oid
-            from pg_catalog.pg_namespace as s
-            where s.nspname = 'chronicle_capture'
-        )
-        and p.proname in (
-            'capture_' || r.table_id || '_insert', 'capture_' || r.table_id || '_update',
-            'capture_' || r.table_id || '_delete'
-        )
-        and g.tgparentid = 0
-        and g.tgname in ('!chronicle_insert', '!chronicle_update', '!chronicle_delete')
-    order by
-        position(format('(%s, %L)', r.table_id, g.tgrelid) in p.prosrc) = 0,
-        g.tgrelid
-    limit 1
-) as t on true
+cross join chronicle.tracked_relation(r.table_id) as t (relation)
 left join pg_catalog.pg_class as c on c.oid = t.relation
 left join pg_catalog.pg_namespace as n on n.oid = c.relnamespace;
 
@@ -333,38 +376,6 @@ comment on column chronicle.table_names.table_name is
 
 revoke all on chronicle.table_names from public;
 grant select on chronicle.table_names
-to chronicle_writer, chronicle_table_reader, chronicle_reader, chronicle_admin;
-
--- Through any of the row triggers, so that a table is found that has lost some of them. If somebody
--- has put a function on another table as well, the one that it was made for counts. Asks the
--- catalogs, not chronicle.table_names: a session may forbid itself views.
-create or replace function chronicle.tracked_relation(_table_id integer)
-returns oid
-language sql
-stable
-set search_path = pg_catalog, pg_temp
-as $$
-    select t.tgrelid
-    from pg_catalog.pg_proc as p
-    inner join pg_catalog.pg_trigger as t on t.tgfoid = p.oid
-    where p.pronamespace = 'chronicle_capture'::regnamespace
-        and p.proname in (
-            format('capture_%s_insert', _table_id), format('capture_%s_update', _table_id),
-            format('capture_%s_delete', _table_id)
-        )
-        -- Not the copies on partitions.
-        and t.tgparentid = 0
-        and t.tgname in ('!chronicle_insert', '!chronicle_update', '!chronicle_delete')
-    order by position(format('(%s, %L)', _table_id, t.tgrelid) in p.prosrc) = 0, t.tgrelid
-    limit 1
-$$;
-
-comment on function chronicle.tracked_relation(integer) is
-'Private. The oid of the table that is tracked by this table_id; null when no trigger captures its
-rows.';
-
-revoke execute on function chronicle.tracked_relation(integer) from public;
-grant execute on function chronicle.tracked_relation(integer)
 to chronicle_writer, chronicle_table_reader, chronicle_reader, chronicle_admin;
 
 create or replace function chronicle.has_shape(_table_id integer)
@@ -441,29 +452,6 @@ revoke execute on function chronicle.is_captured_by(oid, integer) from public;
 grant execute on function chronicle.is_captured_by(oid, integer)
 to chronicle_writer, chronicle_table_reader;
 
-create or replace function chronicle.is_known_by_oid(_table_id integer, _table oid)
-returns boolean
-language sql
-stable
-set search_path = pg_catalog, pg_temp
-as $$
-    select exists (
-        select
-        from pg_catalog.pg_proc as p
-        where p.pronamespace = 'chronicle_capture'::regnamespace
-            and p.proname = format('capture_%s_insert', _table_id)
-            and position(format('(%s, %L)', _table_id, _table) in p.prosrc) > 0
-    )
-$$;
-
-comment on function chronicle.is_known_by_oid(integer, oid) is
-'Private. Whether the capture functions were made for the table with this oid. Not so in a restored
-database: there, attribute numbers may be others as well.';
-
-revoke execute on function chronicle.is_known_by_oid(integer, oid) from public;
-grant execute on function chronicle.is_known_by_oid(integer, oid)
-to chronicle_writer, chronicle_table_reader, chronicle_reader, chronicle_admin;
-
 -- Names of columns change, and tracking may pause. To read an old event right, one has to know what
 -- its columns were called then, which of today's they are, and whether changes were missed since.
 create table chronicle.tracking_periods (
@@ -516,6 +504,45 @@ comment on column chronicle.tracking_periods.partitions is
 revoke all on chronicle.tracking_periods from public;
 grant select on chronicle.tracking_periods
 to chronicle_writer, chronicle_table_reader, chronicle_reader, chronicle_admin;
+
+-- A column is the one it was when it has its attribute number; in a restored database, where
+-- numbers are given anew, when it has its name.
+create or replace function chronicle.identified_columns(
+    _table oid, _period chronicle.tracking_periods
+)
+returns table (
+    column_name name, column_type text, column_number smallint, column_id integer,
+    is_virtual boolean
+)
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select
+        a.attname,
+        format_type(a.atttypid, a.atttypmod),
+        a.attnum,
+        k.column_id,
+        a.attgenerated = 'v'
+    from pg_catalog.pg_attribute as a
+    cross join chronicle.is_known_by_oid(_period.table_id, _table) as o (is_known)
+    left join unnest(_period.column_names, _period.column_numbers, _period.column_ids)
+        as k (column_name, column_number, column_id)
+        on case
+            when o.is_known then k.column_number = a.attnum
+            else k.column_name = a.attname
+        end
+    where a.attrelid = _table and a.attnum > 0 and not a.attisdropped
+$$;
+
+comment on function chronicle.identified_columns(oid, chronicle.tracking_periods) is
+'Private. The columns that a table has now, with the number by which each was known in a period;
+null for a new one. is_virtual: it is generated and not stored.';
+
+revoke execute on function chronicle.identified_columns(oid, chronicle.tracking_periods)
+from public;
+grant execute on function chronicle.identified_columns(oid, chronicle.tracking_periods)
+to chronicle_reader;
 
 create or replace function chronicle.renamed_columns(_table_id integer)
 returns table (column_name name, present_name name)
@@ -701,35 +728,36 @@ revoke execute on function chronicle.fitted_id(text) from public;
 grant execute on function chronicle.fitted_id(text)
 to chronicle_writer, chronicle_table_reader, chronicle_reader, chronicle_admin;
 
-create or replace function chronicle.number_of_fields(_row text)
-returns bigint
+-- The text form is what the server makes of any row without running a cast of its types.
+create or replace function chronicle.row_fields(_row text)
+returns table (place bigint, value text)
 language sql
 immutable
 set search_path = pg_catalog, pg_temp
 as $$
-    select case
-        when _row = '()' then 0
-        else (
-            select count(*)
-            from regexp_matches(
-                ',' || substr(_row, 2, length(_row) - 2),
-                E',(?:"(?:[^"\\\\]|""|\\\\\\\\)*"|[^,"]*)',
-                'g'
-            )
-        )
-    end
+    select
+        m.place,
+        case
+            when m.field[1] is not null
+                then replace(replace(m.field[1], '""', '"'), E'\\\\', E'\\')
+            else nullif(m.field[2], '')
+        end
+    from regexp_matches(
+        ',' || substr(_row, 2, length(_row) - 2),
+        E',(?:"((?:[^"\\\\]|""|\\\\\\\\)*)"|([^,"]*))',
+        'g'
+    ) with ordinality as m (field, place)
+    where _row <> '()'
 $$;
 
-comment on function chronicle.number_of_fields(text) is
-'Private. How many fields the text form of a row has.';
+comment on function chronicle.row_fields(text) is
+'Private. The fields of the text form of a row, in their order.';
 
-revoke execute on function chronicle.number_of_fields(text) from public;
-grant execute on function chronicle.number_of_fields(text)
-to chronicle_writer, chronicle_table_reader;
+revoke execute on function chronicle.row_fields(text) from public;
+grant execute on function chronicle.row_fields(text) to chronicle_writer, chronicle_table_reader;
 
--- The text form of a row is taken apart, since it is what the server makes of any row without
--- running a cast of its types. Every value is a string then; in a column of JSON that is what a
--- string stands for anyway. A value of 64 MB and more is left out, so that the others are kept.
+-- Every value is a string, which in a column of JSON stands for its text anyway. A value of 64 MB
+-- and more is left out, so that the others are kept.
 create or replace function chronicle.drifted_image(_columns jsonb, _row text)
 returns jsonb
 language sql
@@ -741,18 +769,8 @@ as $$
             (
                 select jsonb_object_agg(f.name, f.value)
                 from (
-                    select
-                        _columns -> 'names' ->> (m.place::integer - 1) as name,
-                        case
-                            when m.field[1] is not null
-                                then replace(replace(m.field[1], '""', '"'), E'\\\\', E'\\')
-                            else nullif(m.field[2], '')
-                        end as value
-                    from regexp_matches(
-                        ',' || substr(_row, 2, length(_row) - 2),
-                        E',(?:"((?:[^"\\\\]|""|\\\\\\\\)*)"|([^,"]*))',
-                        'g'
-                    ) with ordinality as m (field, place)
+                    select _columns -> 'names' ->> (r.place::integer - 1) as name, r.value
+                    from chronicle.row_fields(_row) as r
                 ) as f
                 where f.name is not null
                     and not (_columns -> 'excluded') @> to_jsonb(f.name)
@@ -1208,7 +1226,8 @@ $statements$,
         case
             when count(a.attnum) = 0 then 'false'
             when c.relkind = 'p' then format(
-                'chronicle.number_of_fields(format(''%%s'', %s)) <> %s', _row, count(a.attnum)
+                '(select count(*) from chronicle.row_fields(format(''%%s'', %s))) <> %s',
+                _row, count(a.attnum)
             )
             else format(
                 '%s::record operator(pg_catalog.*<>) row(%s)::record',
@@ -1295,7 +1314,7 @@ as $$
                     );
                 end if;
                 -- Nor is anything known of a table that is tracked for a shorter time than that.
-                if chronicle.number_of_fields(format('%%s', %3$s))
+                if (select count(*) from chronicle.row_fields(format('%%s', %3$s)))
                     is distinct from jsonb_array_length(v_columns -> 'names')
                 then
                     perform chronicle.refuse_concurrent_change(tg_relid);
@@ -1434,13 +1453,20 @@ from public;
 grant execute on function chronicle.rendering_block(regclass, chronicle.table_registry, text)
 to chronicle_writer, chronicle_table_reader;
 
-create or replace function chronicle.refuse_without_actor(_relation oid)
+create or replace function chronicle.check_actor(
+    _context chronicle.event_context, _relation oid
+)
 returns void
 language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+    if coalesce(_context.context_state in ('asserted', 'verified'), false)
+        and nullif(_context.actor_id, '') is not null
+    then
+        return;
+    end if;
     raise exception 'a change of % needs an actor', _relation::regclass
         using errcode = 'ZC006',
             detail = 'The table is tracked so that every change says who made it, '
@@ -1450,11 +1476,12 @@ begin
 end
 $$;
 
-comment on function chronicle.refuse_without_actor(oid) is
-'Private. Raises ZC006: the table is tracked with _require_actor, and nobody is named.';
+comment on function chronicle.check_actor(chronicle.event_context, oid) is
+'Private. Raises ZC006 for a table that is tracked with _require_actor, when nobody is named.
+_context: null when there is none.';
 
-revoke execute on function chronicle.refuse_without_actor(oid) from public;
-grant execute on function chronicle.refuse_without_actor(oid)
+revoke execute on function chronicle.check_actor(chronicle.event_context, oid) from public;
+grant execute on function chronicle.check_actor(chronicle.event_context, oid)
 to chronicle_writer, chronicle_table_reader;
 
 create or replace function chronicle.refuse_concurrent_change(_relation oid)
@@ -1533,7 +1560,7 @@ declare
 begin
     return format(
         $body$
--- %8$s
+-- %7$s
 declare
     v_before jsonb;
     v_after jsonb;
@@ -1598,7 +1625,7 @@ begin
     end if;
 
     v_context := chronicle.resolve_context();
-%7$s    insert into chronicle.events (
+%6$s    insert into chronicle.events (
         event_id, seq, transaction_id, occurred_at, recorded_at, payload_salt, organization_id,
         actor_type,
         actor_id,
@@ -1638,19 +1665,10 @@ $body$,
         _options.table_id, -- 5
         case
             when _options.requires_actor
-                then E'        perform chronicle.refuse_without_actor(tg_relid);\n'
+                then E'        perform chronicle.check_actor(v_context, tg_relid);\n'
             else ''
         end,
-        case
-            when _options.requires_actor then
-                E'    if v_context.context_state not in (''asserted'', ''verified'')\n'
-                '        or nullif(v_context.actor_id, '''') is null\n'
-                '    then\n'
-                '        perform chronicle.refuse_without_actor(tg_relid);\n'
-                '    end if;\n'
-            else ''
-        end, -- 7
-        chronicle.options_digest(_options)
+        chronicle.options_digest(_options) -- 7
     );
 end
 $$;
@@ -1908,12 +1926,8 @@ end
 $body$,
         concat(
             case
-                when _options.requires_actor then
-                    E'    if v_context.context_state not in (''asserted'', ''verified'')\n'
-                    '        or nullif(v_context.actor_id, '''') is null\n'
-                    '    then\n'
-                    '        perform chronicle.refuse_without_actor(tg_relid);\n'
-                    '    end if;\n'
+                when _options.requires_actor
+                    then E'    perform chronicle.check_actor(v_context, tg_relid);\n'
             end,
             case
                 when _options.truncate = 'refuse' then
@@ -2177,6 +2191,26 @@ comment on function chronicle.is_captured_whole(regclass) is
 revoke execute on function chronicle.is_captured_whole(regclass) from public;
 grant execute on function chronicle.is_captured_whole(regclass) to chronicle_admin;
 
+create or replace function chronicle.refuse_untracked(_table regclass)
+returns void
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    raise exception '% is not tracked', coalesce(_table::text, 'null')
+        using errcode = 'ZC005',
+            hint = 'select * from chronicle.tracked_tables shows what is.';
+end
+$$;
+
+comment on function chronicle.refuse_untracked(regclass) is
+'Private. Raises ZC005.';
+
+revoke execute on function chronicle.refuse_untracked(regclass) from public;
+grant execute on function chronicle.refuse_untracked(regclass)
+to chronicle_reader, chronicle_admin;
+
 create or replace function chronicle.check_trackable(_table regclass)
 returns void
 language plpgsql
@@ -2429,9 +2463,8 @@ primary key''s.';
 revoke execute on function chronicle.complete_tracking_options(regclass, chronicle.table_registry)
 from public;
 
--- A column is the one it was when it has its attribute number; in a restored database, where
--- numbers are given anew, when it has its name. Called under a lock that keeps writers out, so the
--- number of the first event parts what was recorded before from what will be.
+-- Called under a lock that keeps writers out, so the number of the first event parts what was
+-- recorded before from what will be.
 create or replace function chronicle.begin_tracking_period(
     _table regclass, _options chronicle.table_registry, _is_continuation boolean
 )
@@ -2443,7 +2476,7 @@ as $$
 declare
     v_before chronicle.tracking_periods;
     v_after chronicle.tracking_periods;
-    v_are_numbers_kept constant boolean := chronicle.is_known_by_oid(_options.table_id, _table);
+    v_highest_id integer;
 begin
     select p.* into v_before
     from chronicle.tracking_periods as p
@@ -2451,13 +2484,24 @@ begin
     order by p.from_seq desc
     limit 1;
 
+    select coalesce(max(i.column_id), 0) into v_highest_id
+    from chronicle.tracking_periods as p
+    cross join lateral unnest(p.column_ids) as i (column_id)
+    where p.table_id = _options.table_id;
     select
-        coalesce(array_agg(a.attname order by a.attnum), '{}'),
-        coalesce(array_agg(format_type(a.atttypid, a.atttypmod) order by a.attnum), '{}'),
-        coalesce(array_agg(a.attnum order by a.attnum), '{}')
-    into v_after.column_names, v_after.column_types, v_after.column_numbers
-    from pg_catalog.pg_attribute as a
-    where a.attrelid = _table and a.attnum > 0 and not a.attisdropped;
+        coalesce(array_agg(c.column_name order by c.column_number), '{}'),
+        coalesce(array_agg(c.column_type order by c.column_number), '{}'),
+        coalesce(array_agg(c.column_number order by c.column_number), '{}'),
+        coalesce(array_agg(coalesce(c.column_id, c.new_id) order by c.column_number), '{}')
+    into
+        v_after.column_names, v_after.column_types, v_after.column_numbers, v_after.column_ids
+    from (
+        select
+            n.*,
+            v_highest_id
+            + row_number() over (partition by n.column_id order by n.column_number) as new_id
+        from chronicle.identified_columns(_table, v_before) as n
+    ) as c;
 
     v_after.partitions := chronicle.partition_names(_table);
     -- With a partition that was taken away, rows went that no event tells of.
@@ -2475,30 +2519,6 @@ begin
     then
         return;
     end if;
-
-    select coalesce(array_agg(c.column_id order by c.place), '{}') into v_after.column_ids
-    from (
-        select
-            n.place,
-            coalesce(
-                b.column_id,
-                h.highest + row_number() over (partition by b.column_id order by n.place)
-            ) as column_id
-        from unnest(v_after.column_names, v_after.column_numbers)
-            with ordinality as n (column_name, column_number, place)
-        left join unnest(v_before.column_names, v_before.column_numbers, v_before.column_ids)
-            as b (column_name, column_number, column_id)
-            on case
-                when v_are_numbers_kept then b.column_number = n.column_number
-                else b.column_name = n.column_name
-            end
-        cross join (
-            select coalesce(max(i.column_id), 0) as highest
-            from chronicle.tracking_periods as p
-            cross join lateral unnest(p.column_ids) as i (column_id)
-            where p.table_id = _options.table_id
-        ) as h
-    ) as c;
 
     insert into chronicle.tracking_periods (
         table_id, from_seq, is_continuation, key_columns, column_names, column_types,
@@ -3110,9 +3130,7 @@ declare
     v_relation regclass;
 begin
     if v_table_id is null then
-        raise exception '% is not tracked', coalesce(_table::text, 'null')
-            using errcode = 'ZC005',
-                hint = 'select * from chronicle.tracked_tables shows what is.';
+        perform chronicle.refuse_untracked(_table);
     end if;
     perform chronicle.check_owns_table(_table);
 
@@ -3229,9 +3247,7 @@ declare
     v_options chronicle.table_registry;
 begin
     if _table is not null and chronicle.tracked_table_id(_table) is null then
-        raise exception '% is not tracked', _table
-            using errcode = 'ZC005',
-                hint = 'select * from chronicle.tracked_tables shows what is.';
+        perform chronicle.refuse_untracked(_table);
     end if;
     for v_tracked in
         select r.table_id, n.relation, c.relowner

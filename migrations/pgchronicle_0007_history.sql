@@ -192,12 +192,12 @@ comment on column chronicle.row_events.parent_event_id is
 revoke all on chronicle.row_events from public;
 alter view chronicle.row_events owner to chronicle_reader;
 
-create or replace aggregate chronicle.merge_images(_image jsonb) ( -- noqa: LT01
+create or replace aggregate chronicle.merge_images (_image jsonb)(
     sfunc = pg_catalog.jsonb_concat,
     stype = jsonb
 );
 
-comment on aggregate chronicle.merge_images(jsonb) is -- noqa: LT01
+comment on aggregate chronicle.merge_images (jsonb) is
 'Private. One image of several: of a column that is in more than one, the last value.';
 
 revoke execute on function chronicle.merge_images(jsonb) from public;
@@ -211,8 +211,6 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_relation constant oid := chronicle.tracked_relation(_table_id);
-    v_are_numbers_kept constant boolean := chronicle.is_known_by_oid(_table_id, v_relation);
     v_period chronicle.tracking_periods;
     v_last chronicle.tracking_periods;
 begin
@@ -225,26 +223,19 @@ begin
 
     v_period := v_last;
     select
-        array_agg(a.attname order by a.attnum),
-        array_agg(format_type(a.atttypid, a.atttypmod) order by a.attnum),
-        array_agg(a.attnum order by a.attnum),
+        array_agg(c.column_name order by c.column_number),
+        array_agg(c.column_type order by c.column_number),
+        array_agg(c.column_number order by c.column_number),
         -- What is new has no number yet; any that no other column has will do.
-        array_agg(coalesce(k.column_id, -a.attnum) order by a.attnum),
-        array_agg(a.attname order by a.attnum) filter (
-            where a.attgenerated <> 'v' and a.attname <> all(o.excluded_columns)
+        array_agg(coalesce(c.column_id, -c.column_number) order by c.column_number),
+        array_agg(c.column_name order by c.column_number) filter (
+            where not c.is_virtual and c.column_name <> all(o.excluded_columns)
         )
     into
         v_period.column_names, v_period.column_types, v_period.column_numbers,
         v_period.column_ids, v_period.recorded_columns
-    from pg_catalog.pg_attribute as a
-    cross join chronicle.present_options(_table_id) as o
-    left join unnest(v_last.column_names, v_last.column_numbers, v_last.column_ids)
-        as k (column_name, column_number, column_id)
-        on case
-            when v_are_numbers_kept then k.column_number = a.attnum
-            else k.column_name = a.attname
-        end
-    where a.attrelid = v_relation and a.attnum > 0 and not a.attisdropped;
+    from chronicle.identified_columns(chronicle.tracked_relation(_table_id), v_last) as c
+    cross join chronicle.present_options(_table_id) as o;
     if v_period.column_names <> v_last.column_names
         or v_period.column_types <> v_last.column_types
     then
@@ -699,9 +690,7 @@ declare
     v_table_id constant integer := chronicle.known_table_id(_table);
 begin
     if v_table_id is null then
-        raise exception '% is not tracked', coalesce(_table::text, 'null')
-            using errcode = 'ZC005',
-                hint = 'select * from chronicle.tracked_tables shows what is.';
+        perform chronicle.refuse_untracked(_table);
     end if;
     if chronicle.tracked_relation(v_table_id) <> _table then
         raise exception '% is a partition', _table
@@ -1102,7 +1091,7 @@ create type chronicle.record_change as (
     record_id text,
     old_values jsonb,
     new_values jsonb,
-    changed_columns text[], -- noqa: LT01
+    changed_columns text array,
     is_complete boolean,
     organization_id text,
     actor_type chronicle.actor_type,
@@ -2957,29 +2946,11 @@ begin
         );
     end if;
 
-    insert into chronicle.events (
-        organization_id, actor_type, actor_id, actor_role, impersonator_id, is_ai_action,
-        context_state, origin, action_type, action, action_meta, reason, resource_type, resource_id,
-        table_id, details_after, session_id, request_id, trace_id, operation_id, ip_address,
-        user_agent, client_info, ai_operation_id
+    perform chronicle.record_internal_event(
+        'snapshot', 'other', v_options.resource_type || '.snapshot', v_options.resource_type, r.key,
+        coalesce(r.organization, v_context.organization_id), null, r.image,
+        jsonb_build_object('snapshot_id', v_snapshot.snapshot_id), v_table_id
     )
-    select
-        coalesce(r.organization, v_context.organization_id),
-        coalesce(
-            v_context.actor_type,
-            case when v_context.actor_id is null then 'system' else 'user' end::chronicle.actor_type
-        ),
-        case
-            when v_context.actor_type is null then coalesce(v_context.actor_id, session_user)
-            else v_context.actor_id
-        end,
-        v_context.actor_role, v_context.impersonator_id,
-        coalesce(v_context.actor_type = 'ai', false) or v_context.ai_operation_id is not null,
-        v_context.context_state, 'snapshot', 'other', v_options.resource_type || '.snapshot',
-        jsonb_build_object('snapshot_id', v_snapshot.snapshot_id), v_context.reason,
-        v_options.resource_type, r.key, v_table_id, r.image, v_context.session_id,
-        v_context.request_id, v_context.trace_id, v_context.operation_id, v_context.ip_address,
-        v_context.user_agent, v_context.client_info, v_context.ai_operation_id
     from unnest(_keys, _organizations, _images)
         with ordinality as r (key, organization, image, place)
     order by r.place;

@@ -107,7 +107,8 @@ def dropped(text: str) -> Iterator[tuple[int, str]]:
         )
         if kind in DROPPED:
             turn = 3 if kind == "schema" else 2 if is_trigger_function else 1
-            yield turn, f"drop {kind} {name};"
+            # A comment on an aggregate is laid out with a space there, a drop without.
+            yield turn, f"drop {kind} {name.replace(' (', '(', 1)};"
         elif kind not in IMPLICIT:
             raise BaselineError(f"cannot tell how to drop {kind} {name}")
 

@@ -1,6 +1,5 @@
--- A column is the one it was when it has its attribute number; in a restored database, where
--- numbers are given anew, when it has its name. Called under a lock that keeps writers out, so the
--- number of the first event parts what was recorded before from what will be.
+-- Called under a lock that keeps writers out, so the number of the first event parts what was
+-- recorded before from what will be.
 create or replace function chronicle.begin_tracking_period(
     _table regclass, _options chronicle.table_registry, _is_continuation boolean
 )
@@ -12,7 +11,7 @@ as $$
 declare
     v_before chronicle.tracking_periods;
     v_after chronicle.tracking_periods;
-    v_are_numbers_kept constant boolean := chronicle.is_known_by_oid(_options.table_id, _table);
+    v_highest_id integer;
 begin
     select p.* into v_before
     from chronicle.tracking_periods as p
@@ -20,13 +19,24 @@ begin
     order by p.from_seq desc
     limit 1;
 
+    select coalesce(max(i.column_id), 0) into v_highest_id
+    from chronicle.tracking_periods as p
+    cross join lateral unnest(p.column_ids) as i (column_id)
+    where p.table_id = _options.table_id;
     select
-        coalesce(array_agg(a.attname order by a.attnum), '{}'),
-        coalesce(array_agg(format_type(a.atttypid, a.atttypmod) order by a.attnum), '{}'),
-        coalesce(array_agg(a.attnum order by a.attnum), '{}')
-    into v_after.column_names, v_after.column_types, v_after.column_numbers
-    from pg_catalog.pg_attribute as a
-    where a.attrelid = _table and a.attnum > 0 and not a.attisdropped;
+        coalesce(array_agg(c.column_name order by c.column_number), '{}'),
+        coalesce(array_agg(c.column_type order by c.column_number), '{}'),
+        coalesce(array_agg(c.column_number order by c.column_number), '{}'),
+        coalesce(array_agg(coalesce(c.column_id, c.new_id) order by c.column_number), '{}')
+    into
+        v_after.column_names, v_after.column_types, v_after.column_numbers, v_after.column_ids
+    from (
+        select
+            n.*,
+            v_highest_id
+            + row_number() over (partition by n.column_id order by n.column_number) as new_id
+        from chronicle.identified_columns(_table, v_before) as n
+    ) as c;
 
     v_after.partitions := chronicle.partition_names(_table);
     -- With a partition that was taken away, rows went that no event tells of.
@@ -44,30 +54,6 @@ begin
     then
         return;
     end if;
-
-    select coalesce(array_agg(c.column_id order by c.place), '{}') into v_after.column_ids
-    from (
-        select
-            n.place,
-            coalesce(
-                b.column_id,
-                h.highest + row_number() over (partition by b.column_id order by n.place)
-            ) as column_id
-        from unnest(v_after.column_names, v_after.column_numbers)
-            with ordinality as n (column_name, column_number, place)
-        left join unnest(v_before.column_names, v_before.column_numbers, v_before.column_ids)
-            as b (column_name, column_number, column_id)
-            on case
-                when v_are_numbers_kept then b.column_number = n.column_number
-                else b.column_name = n.column_name
-            end
-        cross join (
-            select coalesce(max(i.column_id), 0) as highest
-            from chronicle.tracking_periods as p
-            cross join lateral unnest(p.column_ids) as i (column_id)
-            where p.table_id = _options.table_id
-        ) as h
-    ) as c;
 
     insert into chronicle.tracking_periods (
         table_id, from_seq, is_continuation, key_columns, column_names, column_types,

@@ -26,7 +26,6 @@ returns table (
     new_exception text,
     is_plain boolean,
     is_short boolean,
-    may_be_large boolean,
     is_user_type boolean,
     is_array boolean,
     base_type oid
@@ -110,7 +109,6 @@ as $$
             or d.base_type in ('int2vector'::regtype, 'oidvector'::regtype)
         ),
         d.is_short,
-        d.may_be_large,
         d.is_user_type,
         d.is_array,
         d.base_type
@@ -162,9 +160,9 @@ comment on function chronicle.capture_columns(regclass, name[]) is
 that is true when old and new differ. has_chunk_id: whether a value may be stored apart from the
 row, and that can be asked. old_value, new_value: expressions that render a value.
 old_exception, new_exception: expressions that are true where to_jsonb would not do for it; null:
-nowhere. is_plain: elsewhere it does. is_short: its text has at most a hundred bytes. may_be_large:
-it may be stored apart from the row. is_user_type: the type is, or is made of, one that is not built
-in. is_array: so it is, under its domains. base_type: what lies under domains and arrays.
+nowhere. is_plain: elsewhere it does. is_short: its text has at most a hundred bytes.
+is_user_type: the type is, or is made of, one that is not built in. is_array: so it is, under its
+domains. base_type: what lies under domains and arrays.
 _masked_columns: those of which no value is rendered.';
 
 revoke execute on function chronicle.capture_columns(regclass, name[]) from public;

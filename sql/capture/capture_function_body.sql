@@ -19,7 +19,7 @@ declare
 begin
     return format(
         $body$
--- %8$s
+-- %7$s
 declare
     v_before jsonb;
     v_after jsonb;
@@ -84,7 +84,7 @@ begin
     end if;
 
     v_context := chronicle.resolve_context();
-%7$s    insert into chronicle.events (
+%6$s    insert into chronicle.events (
         event_id, seq, transaction_id, occurred_at, recorded_at, payload_salt, organization_id,
         actor_type,
         actor_id,
@@ -124,19 +124,10 @@ $body$,
         _options.table_id, -- 5
         case
             when _options.requires_actor
-                then E'        perform chronicle.refuse_without_actor(tg_relid);\n'
+                then E'        perform chronicle.check_actor(v_context, tg_relid);\n'
             else ''
         end,
-        case
-            when _options.requires_actor then
-                E'    if v_context.context_state not in (''asserted'', ''verified'')\n'
-                '        or nullif(v_context.actor_id, '''') is null\n'
-                '    then\n'
-                '        perform chronicle.refuse_without_actor(tg_relid);\n'
-                '    end if;\n'
-            else ''
-        end, -- 7
-        chronicle.options_digest(_options)
+        chronicle.options_digest(_options) -- 7
     );
 end
 $$;

@@ -10,9 +10,7 @@ declare
     v_relation regclass;
 begin
     if v_table_id is null then
-        raise exception '% is not tracked', coalesce(_table::text, 'null')
-            using errcode = 'ZC005',
-                hint = 'select * from chronicle.tracked_tables shows what is.';
+        perform chronicle.refuse_untracked(_table);
     end if;
     perform chronicle.check_owns_table(_table);
 

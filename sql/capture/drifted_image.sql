@@ -1,6 +1,5 @@
--- The text form of a row is taken apart, since it is what the server makes of any row without
--- running a cast of its types. Every value is a string then; in a column of JSON that is what a
--- string stands for anyway. A value of 64 MB and more is left out, so that the others are kept.
+-- Every value is a string, which in a column of JSON stands for its text anyway. A value of 64 MB
+-- and more is left out, so that the others are kept.
 create or replace function chronicle.drifted_image(_columns jsonb, _row text)
 returns jsonb
 language sql
@@ -12,18 +11,8 @@ as $$
             (
                 select jsonb_object_agg(f.name, f.value)
                 from (
-                    select
-                        _columns -> 'names' ->> (m.place::integer - 1) as name,
-                        case
-                            when m.field[1] is not null
-                                then replace(replace(m.field[1], '""', '"'), E'\\\\', E'\\')
-                            else nullif(m.field[2], '')
-                        end as value
-                    from regexp_matches(
-                        ',' || substr(_row, 2, length(_row) - 2),
-                        E',(?:"((?:[^"\\\\]|""|\\\\\\\\)*)"|([^,"]*))',
-                        'g'
-                    ) with ordinality as m (field, place)
+                    select _columns -> 'names' ->> (r.place::integer - 1) as name, r.value
+                    from chronicle.row_fields(_row) as r
                 ) as f
                 where f.name is not null
                     and not (_columns -> 'excluded') @> to_jsonb(f.name)

@@ -22,7 +22,7 @@ as $$
                     );
                 end if;
                 -- Nor is anything known of a table that is tracked for a shorter time than that.
-                if chronicle.number_of_fields(format('%%s', %3$s))
+                if (select count(*) from chronicle.row_fields(format('%%s', %3$s)))
                     is distinct from jsonb_array_length(v_columns -> 'names')
                 then
                     perform chronicle.refuse_concurrent_change(tg_relid);

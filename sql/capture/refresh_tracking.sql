@@ -10,9 +10,7 @@ declare
     v_options chronicle.table_registry;
 begin
     if _table is not null and chronicle.tracked_table_id(_table) is null then
-        raise exception '% is not tracked', _table
-            using errcode = 'ZC005',
-                hint = 'select * from chronicle.tracked_tables shows what is.';
+        perform chronicle.refuse_untracked(_table);
     end if;
     for v_tracked in
         select r.table_id, n.relation, c.relowner

@@ -47,7 +47,8 @@ $statements$,
         case
             when count(a.attnum) = 0 then 'false'
             when c.relkind = 'p' then format(
-                'chronicle.number_of_fields(format(''%%s'', %s)) <> %s', _row, count(a.attnum)
+                '(select count(*) from chronicle.row_fields(format(''%%s'', %s))) <> %s',
+                _row, count(a.attnum)
             )
             else format(
                 '%s::record operator(pg_catalog.*<>) row(%s)::record',

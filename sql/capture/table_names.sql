@@ -7,27 +7,7 @@ select
     coalesce(n.nspname, r.schema_name) as schema_name,
     coalesce(c.relname, r.table_name) as table_name
 from chronicle.table_registry as r
-left join lateral (
-    select g.tgrelid as relation
-    from pg_catalog.pg_proc as p
-    inner join pg_catalog.pg_trigger as g on g.tgfoid = p.oid
-    where
-        p.pronamespace = (
-            select s.oid
-            from pg_catalog.pg_namespace as s
-            where s.nspname = 'chronicle_capture'
-        )
-        and p.proname in (
-            'capture_' || r.table_id || '_insert', 'capture_' || r.table_id || '_update',
-            'capture_' || r.table_id || '_delete'
-        )
-        and g.tgparentid = 0
-        and g.tgname in ('!chronicle_insert', '!chronicle_update', '!chronicle_delete')
-    order by
-        position(format('(%s, %L)', r.table_id, g.tgrelid) in p.prosrc) = 0,
-        g.tgrelid
-    limit 1
-) as t on true
+cross join chronicle.tracked_relation(r.table_id) as t (relation)
 left join pg_catalog.pg_class as c on c.oid = t.relation
 left join pg_catalog.pg_namespace as n on n.oid = c.relnamespace;
 

@@ -1,24 +1,34 @@
 -- Through any of the row triggers, so that a table is found that has lost some of them. If somebody
--- has put a function on another table as well, the one that it was made for counts. Asks the
--- catalogs, not chronicle.table_names: a session may forbid itself views.
+-- has put a function on another table as well, the one that it was made for counts. Reads no view,
+-- as a session may forbid itself those.
 create or replace function chronicle.tracked_relation(_table_id integer)
 returns oid
 language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-    select t.tgrelid
-    from pg_catalog.pg_proc as p
-    inner join pg_catalog.pg_trigger as t on t.tgfoid = p.oid
-    where p.pronamespace = 'chronicle_capture'::regnamespace
-        and p.proname in (
-            format('capture_%s_insert', _table_id), format('capture_%s_update', _table_id),
-            format('capture_%s_delete', _table_id)
-        )
-        -- Not the copies on partitions.
-        and t.tgparentid = 0
-        and t.tgname in ('!chronicle_insert', '!chronicle_update', '!chronicle_delete')
-    order by position(format('(%s, %L)', _table_id, t.tgrelid) in p.prosrc) = 0, t.tgrelid
+    select r.relation
+    from (
+        select t.tgrelid as relation, count(*) over () as candidates
+        from pg_catalog.pg_proc as p
+        -- No index leads from a function to its triggers, but their dependency on it has one.
+        inner join pg_catalog.pg_depend as d
+            on d.refclassid = 'pg_catalog.pg_proc'::regclass
+            and d.refobjid = p.oid
+            and d.classid = 'pg_catalog.pg_trigger'::regclass
+        inner join pg_catalog.pg_trigger as t on t.oid = d.objid and t.tgfoid = p.oid
+        where p.pronamespace = 'chronicle_capture'::regnamespace
+            and p.proname in (
+                format('capture_%s_insert', _table_id), format('capture_%s_update', _table_id),
+                format('capture_%s_delete', _table_id)
+            )
+            -- Not the copies on partitions.
+            and t.tgparentid = 0
+            and t.tgname in ('!chronicle_insert', '!chronicle_update', '!chronicle_delete')
+        group by t.tgrelid
+    ) as r
+    -- A function's text is long, so it is not looked into without need.
+    order by r.candidates > 1 and not chronicle.is_known_by_oid(_table_id, r.relation), r.relation
     limit 1
 $$;
 

@@ -120,12 +120,8 @@ end
 $body$,
         concat(
             case
-                when _options.requires_actor then
-                    E'    if v_context.context_state not in (''asserted'', ''verified'')\n'
-                    '        or nullif(v_context.actor_id, '''') is null\n'
-                    '    then\n'
-                    '        perform chronicle.refuse_without_actor(tg_relid);\n'
-                    '    end if;\n'
+                when _options.requires_actor
+                    then E'    perform chronicle.check_actor(v_context, tg_relid);\n'
             end,
             case
                 when _options.truncate = 'refuse' then

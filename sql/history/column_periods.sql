@@ -6,8 +6,6 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_relation constant oid := chronicle.tracked_relation(_table_id);
-    v_are_numbers_kept constant boolean := chronicle.is_known_by_oid(_table_id, v_relation);
     v_period chronicle.tracking_periods;
     v_last chronicle.tracking_periods;
 begin
@@ -20,26 +18,19 @@ begin
 
     v_period := v_last;
     select
-        array_agg(a.attname order by a.attnum),
-        array_agg(format_type(a.atttypid, a.atttypmod) order by a.attnum),
-        array_agg(a.attnum order by a.attnum),
+        array_agg(c.column_name order by c.column_number),
+        array_agg(c.column_type order by c.column_number),
+        array_agg(c.column_number order by c.column_number),
         -- What is new has no number yet; any that no other column has will do.
-        array_agg(coalesce(k.column_id, -a.attnum) order by a.attnum),
-        array_agg(a.attname order by a.attnum) filter (
-            where a.attgenerated <> 'v' and a.attname <> all(o.excluded_columns)
+        array_agg(coalesce(c.column_id, -c.column_number) order by c.column_number),
+        array_agg(c.column_name order by c.column_number) filter (
+            where not c.is_virtual and c.column_name <> all(o.excluded_columns)
         )
     into
         v_period.column_names, v_period.column_types, v_period.column_numbers,
         v_period.column_ids, v_period.recorded_columns
-    from pg_catalog.pg_attribute as a
-    cross join chronicle.present_options(_table_id) as o
-    left join unnest(v_last.column_names, v_last.column_numbers, v_last.column_ids)
-        as k (column_name, column_number, column_id)
-        on case
-            when v_are_numbers_kept then k.column_number = a.attnum
-            else k.column_name = a.attname
-        end
-    where a.attrelid = v_relation and a.attnum > 0 and not a.attisdropped;
+    from chronicle.identified_columns(chronicle.tracked_relation(_table_id), v_last) as c
+    cross join chronicle.present_options(_table_id) as o;
     if v_period.column_names <> v_last.column_names
         or v_period.column_types <> v_last.column_types
     then

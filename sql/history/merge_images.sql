@@ -1,9 +1,9 @@
-create or replace aggregate chronicle.merge_images(_image jsonb) ( -- noqa: LT01
+create or replace aggregate chronicle.merge_images (_image jsonb)(
     sfunc = pg_catalog.jsonb_concat,
     stype = jsonb
 );
 
-comment on aggregate chronicle.merge_images(jsonb) is -- noqa: LT01
+comment on aggregate chronicle.merge_images (jsonb) is
 'Private. One image of several: of a column that is in more than one, the last value.';
 
 revoke execute on function chronicle.merge_images(jsonb) from public;

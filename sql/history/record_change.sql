@@ -9,7 +9,7 @@ create type chronicle.record_change as (
     record_id text,
     old_values jsonb,
     new_values jsonb,
-    changed_columns text[], -- noqa: LT01
+    changed_columns text array,
     is_complete boolean,
     organization_id text,
     actor_type chronicle.actor_type,

@@ -36,29 +36,11 @@ begin
         );
     end if;
 
-    insert into chronicle.events (
-        organization_id, actor_type, actor_id, actor_role, impersonator_id, is_ai_action,
-        context_state, origin, action_type, action, action_meta, reason, resource_type, resource_id,
-        table_id, details_after, session_id, request_id, trace_id, operation_id, ip_address,
-        user_agent, client_info, ai_operation_id
+    perform chronicle.record_internal_event(
+        'snapshot', 'other', v_options.resource_type || '.snapshot', v_options.resource_type, r.key,
+        coalesce(r.organization, v_context.organization_id), null, r.image,
+        jsonb_build_object('snapshot_id', v_snapshot.snapshot_id), v_table_id
     )
-    select
-        coalesce(r.organization, v_context.organization_id),
-        coalesce(
-            v_context.actor_type,
-            case when v_context.actor_id is null then 'system' else 'user' end::chronicle.actor_type
-        ),
-        case
-            when v_context.actor_type is null then coalesce(v_context.actor_id, session_user)
-            else v_context.actor_id
-        end,
-        v_context.actor_role, v_context.impersonator_id,
-        coalesce(v_context.actor_type = 'ai', false) or v_context.ai_operation_id is not null,
-        v_context.context_state, 'snapshot', 'other', v_options.resource_type || '.snapshot',
-        jsonb_build_object('snapshot_id', v_snapshot.snapshot_id), v_context.reason,
-        v_options.resource_type, r.key, v_table_id, r.image, v_context.session_id,
-        v_context.request_id, v_context.trace_id, v_context.operation_id, v_context.ip_address,
-        v_context.user_agent, v_context.client_info, v_context.ai_operation_id
     from unnest(_keys, _organizations, _images)
         with ordinality as r (key, organization, image, place)
     order by r.place;

@@ -8,9 +8,7 @@ declare
     v_table_id constant integer := chronicle.known_table_id(_table);
 begin
     if v_table_id is null then
-        raise exception '% is not tracked', coalesce(_table::text, 'null')
-            using errcode = 'ZC005',
-                hint = 'select * from chronicle.tracked_tables shows what is.';
+        perform chronicle.refuse_untracked(_table);
     end if;
     if chronicle.tracked_relation(v_table_id) <> _table then
         raise exception '% is a partition', _table
