@@ -49,6 +49,8 @@ drop trigger events_reject_change on chronicle.events;
 drop trigger events_reject_row_change on chronicle.events;
 drop table chronicle.events;
 drop sequence chronicle.events_seq;
+drop function chronicle.settled_after(bigint);
+drop function chronicle.current_epoch();
 drop function chronicle.uuid_v7_from(uuid);
 drop function chronicle.uuid_v7();
 drop function chronicle.reject_change();

@@ -84,6 +84,52 @@ bits of its digest show in the id, from which it can not be found.';
 revoke execute on function chronicle.uuid_v7_from(uuid) from public;
 grant execute on function chronicle.uuid_v7_from(uuid) to chronicle_writer;
 
+-- A function that returns a constant, since it inlines: the default of every event. Hence no pinned
+-- search_path.
+create or replace function chronicle.current_epoch()
+returns integer
+language sql
+stable
+as $$
+    select 1::pg_catalog.int4
+$$;
+
+comment on function chronicle.current_epoch() is
+'Which life of the log this is: transaction_id and seq can be compared within one epoch only.';
+
+revoke execute on function chronicle.current_epoch() from public;
+grant execute on function chronicle.current_epoch() to chronicle_writer, chronicle_reader;
+
+-- What keeps the events of a record in their order, in a stream that may not wait for the slowest
+-- transaction of all. transaction_id alone is no such order: a transaction may take its number
+-- early and change the record late. Whoever changes a record after another transaction finds that
+-- one over, so what this returns never falls from one change of a record to the next; and it is not
+-- below the number of the transaction itself, which so keeps the event back.
+--
+-- The default of a column, and called for every captured change: it must inline, which a SET clause
+-- prevents.
+create or replace function chronicle.settled_after(_transaction_id bigint)
+returns bigint
+language sql
+stable
+as $$
+    select nullif(
+        greatest(
+            (pg_catalog.pg_snapshot_xmax(
+                pg_catalog.pg_current_snapshot()
+            )::pg_catalog.text)::pg_catalog.int8,
+            _transaction_id
+        ),
+        _transaction_id
+    )
+$$;
+
+comment on function chronicle.settled_after(bigint) is
+'Private. The column of that name for an event that this transaction writes now.';
+
+revoke execute on function chronicle.settled_after(bigint) from public;
+grant execute on function chronicle.settled_after(bigint) to chronicle_writer;
+
 create sequence chronicle.events_seq as bigint;
 
 comment on sequence chronicle.events_seq is
@@ -105,8 +151,10 @@ create table chronicle.events (
     event_id uuid not null default chronicle.uuid_v7(),
     seq bigint not null default nextval('chronicle.events_seq'),
     transaction_id bigint not null default (pg_current_xact_id()::text)::bigint,
-    epoch integer not null default 1,
+    epoch integer not null default chronicle.current_epoch(),
     schema_version smallint not null default 1,
+    settled_after bigint
+    default chronicle.settled_after((pg_current_xact_id()::text)::bigint),
     occurred_at timestamptz not null default clock_timestamp(),
     recorded_at timestamptz not null default clock_timestamp(),
     organization_id text,
@@ -160,8 +208,10 @@ create index events_actor_id_occurred_at_idx
 on chronicle.events (actor_id, occurred_at) where actor_id is not null;
 create index events_occurred_at_idx
 on chronicle.events (occurred_at) where organization_id is null;
-create index events_transaction_id_seq_idx
-on chronicle.events (transaction_id, seq);
+create index events_epoch_transaction_id_seq_idx
+on chronicle.events (epoch, transaction_id, seq);
+create index events_epoch_settled_after_seq_idx
+on chronicle.events (epoch, settled_after, seq) where settled_after is not null;
 create index events_table_id_expr_idx
 on chronicle.events (table_id, (related_resources -> 0 ->> 'resource_id'))
 where table_id is not null and related_resources is not null;
@@ -181,6 +231,10 @@ comment on column chronicle.events.epoch is
 'Which life of the log: transaction_id and seq can be compared within one epoch only.';
 comment on column chronicle.events.schema_version is
 'Version of the meaning of these columns.';
+comment on column chronicle.events.settled_after is
+'The first transaction that was not over when the event was written, where its number is above
+transaction_id. Once all before it are over, no earlier event can come: chronicle.events_since goes
+by it.';
 comment on column chronicle.events.occurred_at is
 'When it happened. By default the clock when it was recorded; an import may name an earlier time.';
 comment on column chronicle.events.recorded_at is
@@ -605,8 +659,13 @@ from (
         'System-wide events by time'
     ),
     (
-        'lean', 'transaction_id_seq_idx', 'btree (transaction_id, seq)',
-        'The order of sealing and export; all events of a transaction'
+        'lean', 'epoch_transaction_id_seq_idx', 'btree (epoch, transaction_id, seq)',
+        'The order of sealing and of the stream; all events of a transaction'
+    ),
+    (
+        'lean', 'epoch_settled_after_seq_idx',
+        'btree (epoch, settled_after, seq) where settled_after is not null',
+        'The order of the stream, for events that a later transaction overtook'
     ),
     (
         'lean', 'table_id_expr_idx',

@@ -1579,6 +1579,7 @@ declare
     v_payload_salt uuid;
     v_seq bigint;
     v_transaction_id bigint;
+    v_settled_after bigint;
     v_now timestamptz;
     v_context chronicle.event_context;
 begin
@@ -1604,6 +1605,7 @@ begin
     v_event_id := chronicle.uuid_v7_from(v_payload_salt);
     v_seq := nextval('chronicle.events_seq');
     v_transaction_id := pg_current_xact_id()::text;
+    v_settled_after := chronicle.settled_after(v_transaction_id);
     v_now := clock_timestamp();
 
     -- Two statements, because naming fewer columns makes the one without a context cheaper.
@@ -1611,12 +1613,14 @@ begin
         current_setting('chronicle.context', true), current_setting('request.jwt.claims', true)
     ) = '' then
 %6$s        insert into chronicle.events (
-            event_id, seq, transaction_id, occurred_at, recorded_at, payload_salt, organization_id,
+            event_id, seq, transaction_id, settled_after, occurred_at, recorded_at, payload_salt,
+            organization_id,
             actor_type, actor_id, context_state, origin, action_type, action, action_meta,
             resource_type, resource_id, related_resources, table_id, details_before, details_after,
             changed_columns, payload_error
         ) values (
-            v_event_id, v_seq, v_transaction_id, v_now, v_now, v_payload_salt, v_organization_id,
+            v_event_id, v_seq, v_transaction_id, v_settled_after, v_now, v_now, v_payload_salt,
+            v_organization_id,
             'system', session_user, 'absent', 'captured', %2$L, %3$L, v_meta, %4$L,
             v_resource_id, v_related, %5$s, v_before, v_after,
             v_changed, v_error
@@ -1626,7 +1630,8 @@ begin
 
     v_context := chronicle.resolve_context();
 %6$s    insert into chronicle.events (
-        event_id, seq, transaction_id, occurred_at, recorded_at, payload_salt, organization_id,
+        event_id, seq, transaction_id, settled_after, occurred_at, recorded_at, payload_salt,
+        organization_id,
         actor_type,
         actor_id,
         actor_role, impersonator_id,
@@ -1636,7 +1641,7 @@ begin
         ai_operation_id, session_id, request_id, trace_id,
         operation_id, parent_event_id, ip_address, user_agent, client_info
     ) values (
-        v_event_id, v_seq, v_transaction_id, v_now, v_now, v_payload_salt,
+        v_event_id, v_seq, v_transaction_id, v_settled_after, v_now, v_now, v_payload_salt,
         coalesce(v_organization_id, v_context.organization_id),
         coalesce(
             v_context.actor_type,

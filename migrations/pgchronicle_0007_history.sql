@@ -2826,9 +2826,14 @@ as $$
     select coalesce(
         _epoch,
         (
-            select max(e.epoch)
-            from chronicle.row_events as e
-            where e.transaction_id = _transaction_id
+            -- Epoch by epoch, since the index begins with them.
+            select max(i.epoch)
+            from generate_series(1, (select max(e.epoch) from chronicle.events as e)) as i (epoch)
+            where exists (
+                select
+                from chronicle.row_events as e
+                where e.epoch = i.epoch and e.transaction_id = _transaction_id
+            )
         ),
         1
     )

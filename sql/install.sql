@@ -41,6 +41,8 @@ set local role chronicle_owner;
 grant create on schema chronicle to chronicle_writer, chronicle_sealer;
 \ir log/uuid_v7.sql
 \ir log/uuid_v7_from.sql
+\ir log/current_epoch.sql
+\ir log/settled_after.sql
 \ir log/events.sql
 \ir log/reject_change.sql
 \ir log/event_keys.sql
@@ -230,3 +232,10 @@ grant create on schema chronicle to chronicle_reader, chronicle_sealer, chronicl
 \ir history/check_import.sql
 \ir history/import_events.sql
 revoke create on schema chronicle from chronicle_reader, chronicle_sealer, chronicle_writer;
+
+-- migration: 0008_stream
+-- The log as a stream without gaps.
+set local role chronicle_owner;
+\ir stream/event_cursor.sql
+\ir stream/stream_head.sql
+\ir stream/events_since.sql

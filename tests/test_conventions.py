@@ -18,6 +18,8 @@ NO_PINNED_PATH = {
             "payload_limit_bytes",
         )
     },
+    "chronicle.settled_after(bigint)": "a default of every event, which inlines",
+    "chronicle.current_epoch()": "a constant that is a default of every event, which inlines",
     "chronicle.uuid_v7_from(uuid)": "inlines into what logs and captures, as the former does",
     "chronicle.merge_images(jsonb)": "an aggregate, which takes no settings",
     "chronicle.carry_out_undo(text,uuid)": "the application's triggers fire in it, by its own path",
@@ -161,6 +163,7 @@ EVENT_COLUMNS = {
     "transaction_id": "bigint",
     "epoch": "integer",
     "schema_version": "smallint",
+    "settled_after": "bigint",
     "occurred_at": "timestamp with time zone",
     "recorded_at": "timestamp with time zone",
     "organization_id": "text",
@@ -691,7 +694,8 @@ def test_other_functions_have_the_signatures_of_the_contract(db: Connection) -> 
                 'log_audit_events', 'changes', 'current_context', 'clear_context',
                 'enable_tracking', 'disable_tracking', 'refresh_tracking', 'ensure_partitions',
                 'record_history', 'record_as_of', 'rows_as_of', 'revert_event',
-                'revert_transaction', 'snapshot_table', 'import_events'
+                'revert_transaction', 'snapshot_table', 'import_events', 'set_signed_context',
+                'context_challenge', 'events_since', 'event_cursor', 'stream_head'
             )
         order by 1
         """,
@@ -699,6 +703,7 @@ def test_other_functions_have_the_signatures_of_the_contract(db: Connection) -> 
     assert found == [
         ("changes", "_before jsonb, _after jsonb", "jsonb"),
         ("clear_context", "", "void"),
+        ("context_challenge", "", "text"),
         ("current_context", "", "jsonb"),
         ("disable_tracking", "_table regclass", "void"),
         (
@@ -714,6 +719,12 @@ def test_other_functions_have_the_signatures_of_the_contract(db: Connection) -> 
             "void",
         ),
         ("ensure_partitions", "_ahead integer DEFAULT NULL::integer", "SETOF text"),
+        ("event_cursor", "_event chronicle.events", "text"),
+        (
+            "events_since",
+            "_cursor text DEFAULT NULL::text, _limit integer DEFAULT 1000",
+            "SETOF chronicle.events",
+        ),
         (
             "import_events",
             "_source text, _query text, _batch_size integer DEFAULT NULL::integer",
@@ -739,11 +750,13 @@ def test_other_functions_have_the_signatures_of_the_contract(db: Connection) -> 
             "text",
         ),
         ("rows_as_of", "_row anyelement, _at timestamp with time zone", "SETOF anyelement"),
+        ("set_signed_context", "_token text", "text"),
         (
             "snapshot_table",
             "_table regclass, _batch_size integer DEFAULT NULL::integer",
             "TABLE(rows_recorded bigint, rows_total bigint, is_complete boolean)",
         ),
+        ("stream_head", "", "text"),
     ]
 
 

@@ -32,8 +32,13 @@ from (
         'System-wide events by time'
     ),
     (
-        'lean', 'transaction_id_seq_idx', 'btree (transaction_id, seq)',
-        'The order of sealing and export; all events of a transaction'
+        'lean', 'epoch_transaction_id_seq_idx', 'btree (epoch, transaction_id, seq)',
+        'The order of sealing and of the stream; all events of a transaction'
+    ),
+    (
+        'lean', 'epoch_settled_after_seq_idx',
+        'btree (epoch, settled_after, seq) where settled_after is not null',
+        'The order of the stream, for events that a later transaction overtook'
     ),
     (
         'lean', 'table_id_expr_idx',

@@ -19,8 +19,10 @@ create table chronicle.events (
     event_id uuid not null default chronicle.uuid_v7(),
     seq bigint not null default nextval('chronicle.events_seq'),
     transaction_id bigint not null default (pg_current_xact_id()::text)::bigint,
-    epoch integer not null default 1,
+    epoch integer not null default chronicle.current_epoch(),
     schema_version smallint not null default 1,
+    settled_after bigint
+    default chronicle.settled_after((pg_current_xact_id()::text)::bigint),
     occurred_at timestamptz not null default clock_timestamp(),
     recorded_at timestamptz not null default clock_timestamp(),
     organization_id text,
@@ -74,8 +76,10 @@ create index events_actor_id_occurred_at_idx
 on chronicle.events (actor_id, occurred_at) where actor_id is not null;
 create index events_occurred_at_idx
 on chronicle.events (occurred_at) where organization_id is null;
-create index events_transaction_id_seq_idx
-on chronicle.events (transaction_id, seq);
+create index events_epoch_transaction_id_seq_idx
+on chronicle.events (epoch, transaction_id, seq);
+create index events_epoch_settled_after_seq_idx
+on chronicle.events (epoch, settled_after, seq) where settled_after is not null;
 create index events_table_id_expr_idx
 on chronicle.events (table_id, (related_resources -> 0 ->> 'resource_id'))
 where table_id is not null and related_resources is not null;
@@ -95,6 +99,10 @@ comment on column chronicle.events.epoch is
 'Which life of the log: transaction_id and seq can be compared within one epoch only.';
 comment on column chronicle.events.schema_version is
 'Version of the meaning of these columns.';
+comment on column chronicle.events.settled_after is
+'The first transaction that was not over when the event was written, where its number is above
+transaction_id. Once all before it are over, no earlier event can come: chronicle.events_since goes
+by it.';
 comment on column chronicle.events.occurred_at is
 'When it happened. By default the clock when it was recorded; an import may name an earlier time.';
 comment on column chronicle.events.recorded_at is

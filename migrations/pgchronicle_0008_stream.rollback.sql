@@ -1,0 +1,15 @@
+-- Undoes pgchronicle_0008_stream.
+
+set local role chronicle_owner;
+
+-- Undoing everything goes from the last migration to the first, each by itself. The first of them
+-- that would lead to the loss of events must refuse, so that nothing is undone by halves.
+do $guard$
+begin
+    perform chronicle.assert_no_events();
+end
+$guard$;
+
+drop function chronicle.events_since(text, integer);
+drop function chronicle.stream_head();
+drop function chronicle.event_cursor(chronicle.events);

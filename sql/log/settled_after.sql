@@ -1,0 +1,29 @@
+-- What keeps the events of a record in their order, in a stream that may not wait for the slowest
+-- transaction of all. transaction_id alone is no such order: a transaction may take its number
+-- early and change the record late. Whoever changes a record after another transaction finds that
+-- one over, so what this returns never falls from one change of a record to the next; and it is not
+-- below the number of the transaction itself, which so keeps the event back.
+--
+-- The default of a column, and called for every captured change: it must inline, which a SET clause
+-- prevents.
+create or replace function chronicle.settled_after(_transaction_id bigint)
+returns bigint
+language sql
+stable
+as $$
+    select nullif(
+        greatest(
+            (pg_catalog.pg_snapshot_xmax(
+                pg_catalog.pg_current_snapshot()
+            )::pg_catalog.text)::pg_catalog.int8,
+            _transaction_id
+        ),
+        _transaction_id
+    )
+$$;
+
+comment on function chronicle.settled_after(bigint) is
+'Private. The column of that name for an event that this transaction writes now.';
+
+revoke execute on function chronicle.settled_after(bigint) from public;
+grant execute on function chronicle.settled_after(bigint) to chronicle_writer;

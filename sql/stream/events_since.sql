@@ -1,0 +1,108 @@
+-- An event may be given away once no other can come that belongs before it. Sequence numbers and
+-- clocks do not tell that: a transaction that took its number first may commit last. Behind the
+-- oldest transaction that is open (pg_snapshot_xmin) nothing is open, so all is seen that ever will
+-- be. The horizon and the rows come from one snapshot, since the function is stable.
+--
+-- Runs with the caller's rights: row-level security decides what a consumer gets.
+create or replace function chronicle.events_since(
+    _cursor text default null, _limit integer default 1000
+)
+returns setof chronicle.events
+language plpgsql
+stable
+rows 1000
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_snapshot constant pg_snapshot := pg_current_snapshot();
+    v_horizon constant bigint := pg_snapshot_xmin(v_snapshot)::text;
+    v_next constant bigint := pg_snapshot_xmax(v_snapshot)::text;
+    v_now constant integer := chronicle.current_epoch();
+    v_epoch integer := 0;
+    v_position bigint := 0;
+    v_seq bigint := 0;
+begin
+    if _limit is null or _limit not between 1 and 100000 then
+        raise exception '_limit is %, not 1 to 100000', coalesce(_limit::text, 'null')
+            using errcode = 'invalid_parameter_value',
+                hint = 'Ask again from the cursor of the last event to get more.';
+    end if;
+    if _cursor is not null then
+        if _cursor !~ '^[0-9]{1,9}\.[0-9]{1,18}\.[0-9]{1,18}$' then
+            raise exception 'the cursor is not one of this stream'
+                using errcode = 'invalid_parameter_value',
+                    detail = format('It is %L.', left(_cursor, 100)),
+                    hint = 'Pass what chronicle.event_cursor or chronicle.stream_head gave, '
+                        'or null to begin.';
+        end if;
+        v_epoch := split_part(_cursor, '.', 1);
+        v_position := split_part(_cursor, '.', 2);
+        v_seq := split_part(_cursor, '.', 3);
+    end if;
+
+    -- A standby may be behind what its primary has given out; it has nothing to give then.
+    if not pg_is_in_recovery()
+        and (
+            (v_epoch, v_position) > (v_now, v_next)
+            or exists (
+                select
+                from chronicle.events as e
+                where e.epoch = v_now
+                    and e.transaction_id >= v_next
+                    and e.transaction_id <> coalesce(
+                        pg_current_xact_id_if_assigned()::text, '0'
+                    )::bigint
+            )
+        )
+    then
+        raise exception 'the stream is ahead of this server'
+            using errcode = 'object_not_in_prerequisite_state',
+                detail = format(
+                    'The next transaction here is number %s; '
+                    'the cursor or the log has one above that.',
+                    v_next
+                ),
+                hint = 'The cursor is of another server, or the log was copied from one: '
+                    'begin again from null where it was, and from chronicle.stream_head() here.';
+    end if;
+
+    return query
+    select *
+    from (
+        (
+            select *
+            from chronicle.events as e
+            where e.settled_after is null
+                and (e.epoch, e.transaction_id, e.seq) > (v_epoch, v_position, v_seq)
+                and (e.epoch, e.transaction_id) < (v_now, v_horizon)
+            order by e.epoch, e.transaction_id, e.seq
+            limit _limit
+        )
+        union all
+        (
+            select *
+            from chronicle.events as e
+            where e.settled_after is not null
+                and (e.epoch, e.settled_after, e.seq) > (v_epoch, v_position, v_seq)
+                and (e.epoch, e.settled_after) < (v_now, v_horizon)
+            order by e.epoch, e.settled_after, e.seq
+            limit _limit
+        )
+    ) as e
+    order by e.epoch, coalesce(e.settled_after, e.transaction_id), e.seq
+    limit _limit;
+end
+$$;
+
+comment on function chronicle.events_since(text, integer) is
+'The log as a stream without gaps: every committed event that the caller may see comes exactly once,
+those of a record in the order of its changes. Ask again from the cursor of the last event, and keep
+that. Events come once every transaction is over that was open when theirs was: an open one holds
+the stream back, and loses nothing.
+_cursor: from chronicle.event_cursor or chronicle.stream_head; null is the beginning. _limit: at
+most so many events, 1 to 100000; fewer mean that no more are settled yet.
+Errors: 22023 for a cursor that is none or a wrong limit; 55000 when the cursor, or the log, comes
+from another server.';
+
+revoke execute on function chronicle.events_since(text, integer) from public;
+grant execute on function chronicle.events_since(text, integer) to chronicle_reader;
