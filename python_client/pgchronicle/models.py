@@ -159,6 +159,7 @@ class Event:
     transaction_id: int
     epoch: int
     schema_version: int
+    settled_after: int | None
     occurred_at: datetime
     recorded_at: datetime
     organization_id: str | None
