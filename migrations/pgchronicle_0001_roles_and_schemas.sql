@@ -12,7 +12,8 @@ declare
     v_role text;
     v_roles constant text[] := array[
         'chronicle_owner', 'chronicle_writer', 'chronicle_sealer', 'chronicle_app',
-        'chronicle_reader', 'chronicle_auditor', 'chronicle_admin', 'chronicle_table_reader'
+        'chronicle_reader', 'chronicle_auditor', 'chronicle_admin', 'chronicle_table_reader',
+        'chronicle_verifier'
     ];
     v_is_superuser constant boolean := (
         select r.rolsuper from pg_catalog.pg_roles as r where r.rolname = current_user
@@ -85,7 +86,7 @@ begin
     -- lack the right to repeat them, and need not.
     if v_made_here or v_is_superuser then
         execute 'grant chronicle_writer, chronicle_sealer, chronicle_reader, '
-            'chronicle_table_reader to chronicle_owner';
+            'chronicle_table_reader, chronicle_verifier to chronicle_owner';
         execute 'grant chronicle_reader to chronicle_auditor';
     end if;
 
@@ -109,12 +110,14 @@ begin
         or not pg_has_role('chronicle_owner', 'chronicle_sealer', 'MEMBER')
         or not pg_has_role('chronicle_owner', 'chronicle_reader', 'MEMBER')
         or not pg_has_role('chronicle_owner', 'chronicle_table_reader', 'MEMBER')
+        or not pg_has_role('chronicle_owner', 'chronicle_verifier', 'MEMBER')
         or not pg_has_role('chronicle_auditor', 'chronicle_reader', 'MEMBER')
     then
         raise exception 'the roles of pgchronicle exist, but not as pgchronicle makes them'
             using errcode = 'invalid_role_specification',
                 detail = 'chronicle_owner must be a member of chronicle_writer, '
-                    'chronicle_sealer, chronicle_reader and chronicle_table_reader, '
+                    'chronicle_sealer, chronicle_reader, chronicle_table_reader '
+                    'and chronicle_verifier, '
                     'and chronicle_auditor of chronicle_reader.',
                 hint = 'As an administrator of these roles, grant the missing memberships.';
     end if;
@@ -139,7 +142,7 @@ not for calling.';
 
 grant usage on schema chronicle
 to chronicle_writer, chronicle_sealer, chronicle_app, chronicle_reader, chronicle_admin,
-chronicle_table_reader;
+chronicle_table_reader, chronicle_verifier;
 
 -- The writer generates the capture functions and owns them, but for the one that reads what a
 -- truncate is about to empty.

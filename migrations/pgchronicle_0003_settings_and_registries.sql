@@ -274,9 +274,11 @@ comment on column chronicle.resource_types.description is
 insert into chronicle.resource_types (name, description) values
 ('chronicle.action', 'A row of chronicle.actions'),
 ('chronicle.administrator', 'A row of chronicle.administrators'),
+('chronicle.context_key', 'A row of chronicle.context_keys'),
 ('chronicle.resource_type', 'A row of chronicle.resource_types'),
 ('chronicle.setting', 'A row of chronicle.settings'),
-('chronicle.tracked_table', 'A table whose changes are captured');
+('chronicle.tracked_table', 'A table whose changes are captured'),
+('chronicle.trusted_gateway', 'A row of chronicle.trusted_gateways');
 
 revoke all on chronicle.resource_types from public;
 grant select on chronicle.resource_types

@@ -103,8 +103,9 @@ grant execute on function chronicle.current_epoch() to chronicle_writer, chronic
 -- What keeps the events of a record in their order, in a stream that may not wait for the slowest
 -- transaction of all. transaction_id alone is no such order: a transaction may take its number
 -- early and change the record late. Whoever changes a record after another transaction finds that
--- one over, so what this returns never falls from one change of a record to the next; and it is not
--- below the number of the transaction itself, which so keeps the event back.
+-- one over, so the highest number that is over (xmax - 1 of a snapshot) never falls from one change
+-- of a record to the next, and is not below the other's; and what this gives is not below the
+-- number of the transaction itself, which so keeps the event back until it ends.
 --
 -- The default of a column, and called for every captured change: it must inline, which a SET clause
 -- prevents.
@@ -117,7 +118,7 @@ as $$
         greatest(
             (pg_catalog.pg_snapshot_xmax(
                 pg_catalog.pg_current_snapshot()
-            )::pg_catalog.text)::pg_catalog.int8,
+            )::pg_catalog.text)::pg_catalog.int8 operator(pg_catalog.-) 1,
             _transaction_id
         ),
         _transaction_id
@@ -232,9 +233,9 @@ comment on column chronicle.events.epoch is
 comment on column chronicle.events.schema_version is
 'Version of the meaning of these columns.';
 comment on column chronicle.events.settled_after is
-'The first transaction that was not over when the event was written, where its number is above
-transaction_id. Once all before it are over, no earlier event can come: chronicle.events_since goes
-by it.';
+'The latest transaction that was over when the event was written, where its number is above
+transaction_id. Once all up to it are over, no event that belongs before this one can come:
+chronicle.events_since goes by it.';
 comment on column chronicle.events.occurred_at is
 'When it happened. By default the clock when it was recorded; an import may name an earlier time.';
 comment on column chronicle.events.recorded_at is
@@ -256,7 +257,7 @@ comment on column chronicle.events.db_user is
 comment on column chronicle.events.context_state is
 'Where "who" comes from: verified (a signed token or a trusted gateway), asserted (said by the
 session), absent (nothing said: captured events name the database role) or malformed (said, and
-unreadable).';
+unreadable). An event that was logged for another actor than the verified one is asserted.';
 comment on column chronicle.events.origin is
 'logged, captured, snapshot or imported.';
 comment on column chronicle.events.action_type is
@@ -1173,6 +1174,16 @@ begin
     then
         v_context := chronicle.resolve_context();
         v_context_state := v_context.context_state;
+        -- What the call says of who acts is not verified, unless it is the same.
+        if v_context_state = 'verified' and (
+            _actor_type is not null and _actor_type is distinct from v_context.actor_type
+            or v_actor_id is not null and v_actor_id is distinct from v_context.actor_id
+            or _actor_role is not null and _actor_role is distinct from v_context.actor_role
+            or _impersonator_id is not null
+                and _impersonator_id is distinct from v_context.impersonator_id
+        ) then
+            v_context_state := 'asserted';
+        end if;
         -- Who acts is one thing: the id and the role of one actor never complete another.
         if v_actor_id is null and coalesce(_actor_type = v_context.actor_type, true) then
             v_actor_id := v_context.actor_id;

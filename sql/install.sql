@@ -19,11 +19,24 @@ set local role chronicle_owner;
 \ir log/types.sql
 \ir ai/types.sql
 \ir email/types.sql
+grant create on schema chronicle to chronicle_verifier;
 \ir context/event_context.sql
+\ir context/random_secret.sql
+\ir context/hmac_sha256.sql
+\ir context/context_keys.sql
+\ir context/context_secrets.sql
+\ir context/context_challenge.sql
+\ir context/sealed_text.sql
+\ir context/is_context_sealed.sql
+\ir context/trusted_gateways.sql
+\ir context/derive_trusted_gateways.sql
 \ir context/resolve_context.sql
+\ir context/base64url_json.sql
+\ir context/set_signed_context.sql
 \ir context/current_context.sql
 \ir context/set_context.sql
 \ir context/clear_context.sql
+revoke create on schema chronicle from chronicle_verifier;
 
 -- migration: 0003_settings_and_registries
 -- What an installation is set to, and what the application has declared.
@@ -69,7 +82,7 @@ grant create on schema chronicle to chronicle_writer, chronicle_sealer;
 revoke create on schema chronicle from chronicle_writer, chronicle_sealer;
 
 -- migration: 0005_access
--- Who sees which events: administrators, auditors, and row-level security.
+-- Who sees which events, and who is believed: administrators, keys, gateways, row-level security.
 set local role chronicle_owner;
 \ir access/principal.sql
 \ir access/administrators.sql
@@ -78,6 +91,10 @@ set local role chronicle_owner;
 \ir access/is_auditor.sql
 \ir access/add_administrator.sql
 \ir access/remove_administrator.sql
+\ir context/add_context_key.sql
+\ir context/retire_context_key.sql
+\ir context/add_trusted_gateway.sql
+\ir context/remove_trusted_gateway.sql
 \ir access/events_policies.sql
 \ir lifecycle/first_partitions.sql
 

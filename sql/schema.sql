@@ -16,7 +16,7 @@ not for calling.';
 
 grant usage on schema chronicle
 to chronicle_writer, chronicle_sealer, chronicle_app, chronicle_reader, chronicle_admin,
-chronicle_table_reader;
+chronicle_table_reader, chronicle_verifier;
 
 -- The writer generates the capture functions and owns them, but for the one that reads what a
 -- truncate is about to empty.

@@ -12,7 +12,7 @@ begin
     if nullif(_principal, '') is null or _organization_id = '' then
         raise exception 'a principal is needed, and no empty organization'
             using errcode = 'null_value_not_allowed',
-                hint = 'The principal is a database role. '
+                hint = 'The principal is a database role, or an actor as in user:ada. '
                     'Leave the organization out for a super administrator.';
     end if;
 
@@ -31,7 +31,8 @@ $$;
 comment on function chronicle.add_administrator(text, text) is
 'Lets a principal read the events of an organization, or system-wide events, and records that. They
 also need to be granted chronicle_reader. Harmless to repeat.
-_principal: a database role. _organization_id: null makes a super administrator.
+_principal: a database role, or a verified actor as in user:ada. _organization_id: null makes a
+super administrator.
 Errors: 22004 without a principal.';
 
 revoke execute on function chronicle.add_administrator(text, text) from public;

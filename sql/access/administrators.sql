@@ -14,7 +14,7 @@ comment on table chronicle.administrators is
 'Who administers an organization, or everything. chronicle.add_administrator and
 chronicle.remove_administrator change it, and record that.';
 comment on column chronicle.administrators.principal is
-'As chronicle.principal gives it: a database role.';
+'As chronicle.principal gives it: a database role, or a verified actor as actor_type:actor_id.';
 comment on column chronicle.administrators.organization_id is
 'The organization whose events the principal may read. Null: a super administrator, who reads
 system-wide events.';

@@ -27,7 +27,8 @@ $$;
 
 comment on function chronicle.remove_administrator(text, text) is
 'Takes back what chronicle.add_administrator gave, and records that.
-_principal: a database role. _organization_id: null for a super administrator.
+_principal: a database role, or a verified actor as in user:ada. _organization_id: null for a super
+administrator.
 Errors: P0002 when they are none.';
 
 revoke execute on function chronicle.remove_administrator(text, text) from public;

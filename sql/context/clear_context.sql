@@ -11,4 +11,4 @@ comment on function chronicle.clear_context() is
 'Forgets what chronicle.set_context said, for the rest of the transaction.';
 
 revoke execute on function chronicle.clear_context() from public;
-grant execute on function chronicle.clear_context() to chronicle_app;
+grant execute on function chronicle.clear_context() to chronicle_app, chronicle_reader;

@@ -15,4 +15,4 @@ comment on function chronicle.current_context() is
 have a value, and context_state (asserted, verified, absent, malformed).';
 
 revoke execute on function chronicle.current_context() from public;
-grant execute on function chronicle.current_context() to chronicle_app;
+grant execute on function chronicle.current_context() to chronicle_app, chronicle_reader;

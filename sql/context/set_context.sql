@@ -79,7 +79,8 @@ comment on function chronicle.set_context(
 'Says who acts until the transaction ends; replaces what was said before. A rolled back savepoint
 brings the earlier context back, a released one does not. Outside a transaction block it is over at
 once. The arguments are columns of chronicle.events; _actor_id and _organization_id take text, uuid
-or integers, both of one type. What is said is asserted, not verified: any session can say it.
+or integers, both of one type. What is said is asserted, not verified: any session can say it; over
+the session of a trusted gateway it counts as verified.
 Errors: 22023 when _client_info is no object; 54000 above 65536 bytes, or 1000 for the ids.';
 
 revoke execute on function chronicle.set_context(
@@ -89,4 +90,4 @@ revoke execute on function chronicle.set_context(
 grant execute on function chronicle.set_context(
     anycompatible, chronicle.actor_type, text, text, anycompatible, text, text, text, text, inet,
     text, jsonb, text, uuid
-) to chronicle_app;
+) to chronicle_app, chronicle_reader;

@@ -100,9 +100,9 @@ comment on column chronicle.events.epoch is
 comment on column chronicle.events.schema_version is
 'Version of the meaning of these columns.';
 comment on column chronicle.events.settled_after is
-'The first transaction that was not over when the event was written, where its number is above
-transaction_id. Once all before it are over, no earlier event can come: chronicle.events_since goes
-by it.';
+'The latest transaction that was over when the event was written, where its number is above
+transaction_id. Once all up to it are over, no event that belongs before this one can come:
+chronicle.events_since goes by it.';
 comment on column chronicle.events.occurred_at is
 'When it happened. By default the clock when it was recorded; an import may name an earlier time.';
 comment on column chronicle.events.recorded_at is
@@ -124,7 +124,7 @@ comment on column chronicle.events.db_user is
 comment on column chronicle.events.context_state is
 'Where "who" comes from: verified (a signed token or a trusted gateway), asserted (said by the
 session), absent (nothing said: captured events name the database role) or malformed (said, and
-unreadable).';
+unreadable). An event that was logged for another actor than the verified one is asserted.';
 comment on column chronicle.events.origin is
 'logged, captured, snapshot or imported.';
 comment on column chronicle.events.action_type is

@@ -73,6 +73,16 @@ begin
     then
         v_context := chronicle.resolve_context();
         v_context_state := v_context.context_state;
+        -- What the call says of who acts is not verified, unless it is the same.
+        if v_context_state = 'verified' and (
+            _actor_type is not null and _actor_type is distinct from v_context.actor_type
+            or v_actor_id is not null and v_actor_id is distinct from v_context.actor_id
+            or _actor_role is not null and _actor_role is distinct from v_context.actor_role
+            or _impersonator_id is not null
+                and _impersonator_id is distinct from v_context.impersonator_id
+        ) then
+            v_context_state := 'asserted';
+        end if;
         -- Who acts is one thing: the id and the role of one actor never complete another.
         if v_actor_id is null and coalesce(_actor_type = v_context.actor_type, true) then
             v_actor_id := v_context.actor_id;

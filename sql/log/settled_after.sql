@@ -1,8 +1,9 @@
 -- What keeps the events of a record in their order, in a stream that may not wait for the slowest
 -- transaction of all. transaction_id alone is no such order: a transaction may take its number
 -- early and change the record late. Whoever changes a record after another transaction finds that
--- one over, so what this returns never falls from one change of a record to the next; and it is not
--- below the number of the transaction itself, which so keeps the event back.
+-- one over, so the highest number that is over (xmax - 1 of a snapshot) never falls from one change
+-- of a record to the next, and is not below the other's; and what this gives is not below the
+-- number of the transaction itself, which so keeps the event back until it ends.
 --
 -- The default of a column, and called for every captured change: it must inline, which a SET clause
 -- prevents.
@@ -15,7 +16,7 @@ as $$
         greatest(
             (pg_catalog.pg_snapshot_xmax(
                 pg_catalog.pg_current_snapshot()
-            )::pg_catalog.text)::pg_catalog.int8,
+            )::pg_catalog.text)::pg_catalog.int8 operator(pg_catalog.-) 1,
             _transaction_id
         ),
         _transaction_id

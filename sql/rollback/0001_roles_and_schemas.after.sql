@@ -6,7 +6,7 @@ do $roles$
 begin
     drop role
     chronicle_owner, chronicle_admin, chronicle_auditor, chronicle_reader, chronicle_app,
-    chronicle_sealer, chronicle_writer, chronicle_table_reader;
+    chronicle_sealer, chronicle_writer, chronicle_table_reader, chronicle_verifier;
 exception when dependent_objects_still_exist or insufficient_privilege or object_in_use then
     raise notice 'the roles of pgchronicle stay: %', sqlerrm;
 end
