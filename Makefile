@@ -13,7 +13,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint format check baseline bench clean
+.PHONY: help demo test test-all lint format check baseline unasync bench clean
 
 help: ## List the commands.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -31,13 +31,14 @@ test-%: $(VENV)/.dev
 
 test-all: test-14 test-15 test-16 test-17 test-18 ## Run them on PostgreSQL 14 to 18; 14, 15 and 17 need npm.
 
-lint: $(VENV)/.dev ## Check style, types, conventions, and that the migrations are those of sql/.
+lint: $(VENV)/.dev ## Check style, types, conventions, and that what is generated is up to date.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pyright
 	$(BIN)/sqlfluff lint sql migrations
 	$(BIN)/python tools/baseline.py --check
+	$(BIN)/python tools/unasync.py --check
 	$(BIN)/python -m pytest tests/test_conventions.py
 
 format: $(VENV)/.dev ## Lay out the Python code.
@@ -49,6 +50,9 @@ check: ## What continuous integration runs.
 
 baseline: $(VENV)/.dev ## Write migrations/ from sql/, until the first release.
 	$(BIN)/python tools/baseline.py
+
+unasync: $(VENV)/.dev ## Write the client that waits from the one that is awaited.
+	$(BIN)/python tools/unasync.py
 
 bench: $(VENV)/.dev ## Measure what logging and tracking cost.
 	PYTHONPATH=tests $(BIN)/python -m bench $(ARGS)

@@ -9,6 +9,7 @@ with psycopg.connect() as connection:
 
 from importlib.metadata import version
 
+from pgchronicle.async_client import AsyncChronicle
 from pgchronicle.client import Chronicle
 from pgchronicle.errors import (
     ActorRequiredError,
@@ -47,6 +48,7 @@ from pgchronicle.models import (
 __all__ = [
     "ActorRequiredError",
     "AppendOnlyError",
+    "AsyncChronicle",
     "Chronicle",
     "ChronicleError",
     "ContextFields",

@@ -1,27 +1,23 @@
+# Made from async_client.py by tools/unasync.py: change that, and run `make unasync`.
 """The client: the functions of the schema ``chronicle`` as methods.
 
-Nothing here but the connection's own calls differs between a client that waits and one that is
-awaited, so that the one can be made from the other: SQL and parameters are in ``_statements``.
+What asks no connection for anything is in ``_statements``: SQL, parameters, and what is made of the
+rows.
 """
 
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from datetime import datetime
 from itertools import chain, islice
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 from uuid import UUID
 
-import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.rows import RowFactory, class_row, dict_row, scalar_row, tuple_row
-from psycopg.types.json import set_json_loads
 
 from pgchronicle import _statements
-from pgchronicle._json import loads
-from pgchronicle._statements import Statement
-from pgchronicle.errors import NotTrackedError, explained
+from pgchronicle._source import Connection, Source
+from pgchronicle.errors import NotTrackedError
 from pgchronicle.models import (
     CaptureMode,
     ContextFields,
@@ -46,13 +42,7 @@ from pgchronicle.models import (
 if TYPE_CHECKING:
     from psycopg_pool import ConnectionPool
 
-_Connection: TypeAlias = psycopg.Connection[Any]
 _Row = TypeVar("_Row")
-
-# With a pool: the connection of the context that this thread or task is in, for each client.
-_held: ContextVar[Mapping["Chronicle", _Connection]] = ContextVar(
-    "pgchronicle_held", default=MappingProxyType({})
-)
 
 
 class Chronicle:
@@ -63,7 +53,7 @@ class Chronicle:
     each call is a transaction, as every statement is.
 
     Over a pool, each call takes a connection and is a transaction of its own, except within
-    ``context``, which holds one connection for all calls of the same thread.
+    ``context``, which holds one connection for all calls of the same task or thread.
 
     An event that tells of a failure would be rolled back with the transaction that failed, so it
     goes over another connection::
@@ -72,7 +62,7 @@ class Chronicle:
             with connection.transaction():
                 pay(connection, order)
         except PaymentError as error:
-            failures.log_audit_event(  # a Chronicle over a pool, or an autocommit connection
+            failures.log_audit_event(  # over a pool, or an autocommit connection
                 actor_type="user", actor_id=user, action_type="execute", action="order.pay",
                 resource_type="order", resource_id=order, status="failure",
                 error_message=str(error),
@@ -90,13 +80,8 @@ class Chronicle:
 
     __slots__ = ("_source",)
 
-    def __init__(self, source: "_Connection | ConnectionPool[Any]") -> None:
-        if not isinstance(source, psycopg.Connection) and not hasattr(source, "getconn"):
-            raise TypeError(
-                "a psycopg connection or a psycopg_pool connection pool is needed, "
-                f"not {type(source).__name__}"
-            )
-        self._source = source
+    def __init__(self, source: "Connection | ConnectionPool[Any]") -> None:
+        self._source = Source(source)
 
     # Writing
 
@@ -116,7 +101,7 @@ class Chronicle:
             EventIdTakenError: the id belongs to another event.
             NotRegisteredError: its resource type or action, while that is enforced.
         """
-        event_id: UUID = self._value(_statements.log_audit_event(event))
+        event_id: UUID = self._source.value(_statements.log_audit_event(event))
         return event_id
 
     def log_audit_events(self, events: Iterable[EventFields]) -> list[UUID]:
@@ -133,10 +118,10 @@ class Chronicle:
         parts = _statements.log_audit_events(events)
         first = list(islice(parts, 2))
         ids: list[UUID] = []
-        with self._transaction() as connection:
+        with self._source.transaction() as connection:
             if len(first) < 2:
                 for _, statement in first:
-                    ids += self._rows(statement, scalar_row, connection)
+                    ids += self._source.rows(statement, scalar_row, connection)
                 return ids
             # What comes later may be refused before it is sent, and then the transaction goes on:
             # without the earlier parts. The first statement begins it where nothing has yet.
@@ -144,7 +129,7 @@ class Chronicle:
             with connection.transaction():
                 for place, statement in chain(first, parts):
                     try:
-                        ids += self._rows(statement, scalar_row, connection)
+                        ids += self._source.rows(statement, scalar_row, connection)
                     except Exception as error:
                         if place > 1:
                             error.add_note(f"Counted from event {place} of those given.")
@@ -154,7 +139,7 @@ class Chronicle:
     # The context
 
     @contextmanager
-    def context(self, **context: Unpack[ContextFields]) -> Generator[_Connection]:
+    def context(self, **context: Unpack[ContextFields]) -> Generator[Connection]:
         """Says who acts, for all events of the block, captured ones too.
 
         It replaces the context around it, which is back when the block ends, however it ends. A
@@ -173,24 +158,24 @@ class Chronicle:
             TooLargeError: more than 65536 bytes.
         """
         statement = _statements.enter_context(context)
-        with self._transaction() as connection:
-            outer, began, _ = self._rows(statement, tuple_row, connection)[0]
+        with self._source.held_transaction() as connection:
+            outer, began, _ = self._source.row(statement, tuple_row, connection)
             try:
-                with self._holding(connection):
-                    yield connection
+                yield connection
             finally:
                 # After an error there is nothing to restore: a rollback, also to a savepoint, does.
                 if connection.info.transaction_status == TransactionStatus.INTRANS:
-                    self._rows(_statements.leave_context(outer, began), tuple_row, connection)
+                    leave = _statements.leave_context(outer, began)
+                    self._source.rows(leave, tuple_row, connection)
 
     def current_context(self) -> dict[str, Any]:
         """What events of this transaction will say about who acts, with ``context_state``."""
-        context: dict[str, Any] = self._value(_statements.current_context())
+        context: dict[str, Any] = self._source.value(_statements.current_context())
         return context
 
     def clear_context(self) -> None:
         """Forgets the context for the rest of the transaction."""
-        self._run(_statements.clear_context())
+        self._source.run(_statements.clear_context())
 
     # Reading
 
@@ -210,11 +195,11 @@ class Chronicle:
         """
         table_ids = self._table_ids(filters.get("table"))
         statement = _statements.events(filters, table_ids, limit, cursor)
-        return _statements.event_page(self._rows(statement, class_row(Event)), limit)
+        return _statements.event_page(self._source.rows(statement, class_row(Event)), limit)
 
     def event(self, event_id: UUID | str) -> Event | None:
         """One event; None when there is none of that id, or the caller may not see it."""
-        rows = self._rows(_statements.event(event_id), class_row(Event))
+        rows = self._source.rows(_statements.event(event_id), class_row(Event))
         return rows[0] if rows else None
 
     def row_changes(
@@ -235,7 +220,7 @@ class Chronicle:
         """
         table_ids = self._table_ids(filters.get("table"))
         statement = _statements.row_changes(filters, table_ids, limit, cursor)
-        rows = self._rows(statement, class_row(RowChange))
+        rows = self._source.rows(statement, class_row(RowChange))
         return _statements.row_change_page(rows, filters, limit)
 
     # Tracking
@@ -291,7 +276,7 @@ class Chronicle:
             "truncate": truncate,
             "require_actor": require_actor or None,
         }
-        self._run(_statements.enable_tracking(table, options))
+        self._source.run(_statements.enable_tracking(table, options))
 
     def disable_tracking(self, table: Table) -> None:
         """Ends the capture of a table. What was recorded stays.
@@ -300,7 +285,7 @@ class Chronicle:
             NotTrackedError: it is not tracked.
             NotAllowedError: it is somebody else's, or the caller is no chronicle_admin.
         """
-        self._run(_statements.disable_tracking(table))
+        self._source.run(_statements.disable_tracking(table))
 
     def refresh_tracking(self, table: Table | None = None) -> list[RefreshedTable]:
         """Takes up how tables have changed since they were tracked, and says what it did.
@@ -314,11 +299,12 @@ class Chronicle:
         Raises:
             NotTrackedError: it is not tracked.
         """
-        return self._rows(_statements.refresh_tracking(table), class_row(RefreshedTable))
+        statement = _statements.refresh_tracking(table)
+        return self._source.rows(statement, class_row(RefreshedTable))
 
     def tracked_tables(self) -> list[TrackedTable]:
         """Every table that is or was tracked, how, and what is wrong with it."""
-        return self._rows(_statements.tracked_tables(), class_row(TrackedTable))
+        return self._source.rows(_statements.tracked_tables(), class_row(TrackedTable))
 
     # History
 
@@ -338,7 +324,7 @@ class Chronicle:
             psycopg.errors.ObjectNotInPrerequisiteState: the table has no key.
         """
         statement = _statements.record_history(table, record_id)
-        return self._rows(statement, class_row(RecordChange))
+        return self._source.rows(statement, class_row(RecordChange))
 
     def record_as_of(self, table: Table, record_id: Id, at: datetime) -> dict[str, Any] | None:
         """A record as it stood then, in the columns of then; None when there was none.
@@ -352,7 +338,8 @@ class Chronicle:
             HistoryIncompleteError: that time is before tracking began, or not all was recorded.
             ChronicleError: as ``record_history``.
         """
-        record: dict[str, Any] | None = self._value(_statements.record_as_of(table, record_id, at))
+        statement = _statements.record_as_of(table, record_id, at)
+        record: dict[str, Any] | None = self._source.value(statement)
         return record
 
     @overload
@@ -400,10 +387,11 @@ class Chronicle:
             HistoryIncompleteError: that time is before tracking began, or not all was recorded.
             ChronicleError: as ``record_history``.
         """
-        with self._connection() as connection:
-            (name,) = self._rows(_statements.qualified_name(table), scalar_row, connection)
+        with self._source.connection() as connection:
+            named = _statements.qualified_name(table)
+            name = self._source.row(named, scalar_row, connection)
             statement = _statements.rows_as_of(name, at, order_by, limit)
-            return self._rows(statement, row_factory, connection)
+            return self._source.rows(statement, row_factory, connection)
 
     def revert_event(self, event_id: UUID | str, *, dry_run: bool = False) -> str | None:
         """Undoes one captured change, with the caller's own rights, and returns the SQL that did.
@@ -421,7 +409,7 @@ class Chronicle:
             NotAllowedError: the caller may not see the event, or not change the table.
             psycopg.errors.ObjectNotInPrerequisiteState: not all values are known.
         """
-        sql: str | None = self._value(_statements.revert_event(event_id, dry_run))
+        sql: str | None = self._source.value(_statements.revert_event(event_id, dry_run))
         return sql
 
     def revert_transaction(
@@ -437,9 +425,8 @@ class Chronicle:
         Raises:
             ChronicleError: as ``revert_event``.
         """
-        sql: str | None = self._value(
-            _statements.revert_transaction(transaction_id, epoch, dry_run)
-        )
+        statement = _statements.revert_transaction(transaction_id, epoch, dry_run)
+        sql: str | None = self._source.value(statement)
         return sql
 
     def snapshot_table(self, table: Table, *, batch_size: int | None = None) -> SnapshotProgress:
@@ -455,7 +442,7 @@ class Chronicle:
             NotAllowedError: it is somebody else's.
         """
         statement = _statements.snapshot_table(table, batch_size)
-        return self._rows(statement, class_row(SnapshotProgress))[0]
+        return self._source.row(statement, class_row(SnapshotProgress))
 
     def snapshot_batches(
         self, table: Table, batch_size: int = 10_000
@@ -498,7 +485,7 @@ class Chronicle:
             psycopg.errors.UndefinedColumn: a column is no field of an event.
         """
         statement = _statements.import_events(source, query, batch_size)
-        return self._rows(statement, class_row(ImportProgress))[0]
+        return self._source.row(statement, class_row(ImportProgress))
 
     def import_batches(
         self, source: str, query: str, batch_size: int = 10_000
@@ -522,7 +509,7 @@ class Chronicle:
 
     def settings(self) -> list[Setting]:
         """What this installation is set to."""
-        return self._rows(_statements.settings(), class_row(Setting))
+        return self._source.rows(_statements.settings(), class_row(Setting))
 
     def set_setting(self, name: str, value: Any) -> None:
         """Changes a setting, which is an event. Setting the value that it has does nothing.
@@ -534,15 +521,15 @@ class Chronicle:
         Raises:
             WrongFieldError: there is no such setting, or it does not take the value.
         """
-        self._run(_statements.set_setting(name, value))
+        self._source.run(_statements.set_setting(name, value))
 
     def register_resource_type(self, name: str, description: str) -> None:
         """Declares a resource type, or describes it anew, which is an event."""
-        self._run(_statements.register_resource_type(name, description))
+        self._source.run(_statements.register_resource_type(name, description))
 
     def register_action(self, name: str, description: str) -> None:
         """Declares an action, or describes it anew, which is an event."""
-        self._run(_statements.register_action(name, description))
+        self._source.run(_statements.register_action(name, description))
 
     def add_administrator(self, principal: str, organization_id: Id = None) -> None:
         """Lets a database role read the events of an organization, which is an event.
@@ -553,7 +540,7 @@ class Chronicle:
             principal: the database role.
             organization_id: None makes a super administrator, who reads system-wide events.
         """
-        self._run(_statements.add_administrator(principal, organization_id))
+        self._source.run(_statements.add_administrator(principal, organization_id))
 
     def remove_administrator(self, principal: str, organization_id: Id = None) -> None:
         """Takes back what ``add_administrator`` gave, which is an event.
@@ -561,7 +548,7 @@ class Chronicle:
         Raises:
             NotFoundError: they are no administrator of it.
         """
-        self._run(_statements.remove_administrator(principal, organization_id))
+        self._source.run(_statements.remove_administrator(principal, organization_id))
 
     def ensure_partitions(self, ahead: int | None = None) -> list[str]:
         """Makes the partitions of the log that are missing and returns their names.
@@ -574,14 +561,12 @@ class Chronicle:
         Raises:
             WrongFieldError: outside 0 to 1000.
         """
-        return self._rows(_statements.ensure_partitions(ahead), scalar_row)
-
-    # Over the connection
+        return self._source.rows(_statements.ensure_partitions(ahead), scalar_row)
 
     def _table_ids(self, table: Table | None) -> list[int] | None:
         if table is None:
             return None
-        ids: list[int] = self._rows(_statements.table_ids(table), scalar_row)
+        ids: list[int] = self._source.rows(_statements.table_ids(table), scalar_row)
         # A name that is not known must not look like a table to which nothing happened.
         if not ids:
             raise NotTrackedError(
@@ -589,61 +574,3 @@ class Chronicle:
                 hint="tracked_tables() shows what is.",
             )
         return ids
-
-    def _run(self, statement: Statement) -> None:
-        self._rows(statement, tuple_row)
-
-    def _value(self, statement: Statement) -> Any:
-        return self._rows(statement, scalar_row)[0]
-
-    def _rows(
-        self,
-        statement: Statement,
-        row_factory: RowFactory[_Row],
-        connection: _Connection | None = None,
-    ) -> list[_Row]:
-        if connection is None:
-            with self._connection() as connection:
-                return self._rows(statement, row_factory, connection)
-        with explained(), connection.cursor(row_factory=row_factory) as cursor:
-            if statement.returns_json:
-                set_json_loads(loads, cursor)
-            cursor.execute(statement.query, statement.parameters)
-            return cursor.fetchall()
-
-    @contextmanager
-    def _connection(self) -> Generator[_Connection]:
-        """The caller's connection, or that of the surrounding context, or one from the pool."""
-        held = _held.get().get(self)
-        if held is not None:
-            yield held
-        elif isinstance(self._source, psycopg.Connection):
-            yield self._source
-        else:
-            with self._source.connection() as connection:
-                yield connection
-
-    @contextmanager
-    def _holding(self, connection: _Connection) -> Generator[None]:
-        """Within it, calls of this thread or task go over the one connection."""
-        held = _held.get()
-        if self in held:
-            yield
-            return
-        _held.set({**held, self: connection})
-        try:
-            yield
-        finally:
-            # Not the token of the set: a framework may enter in one thread and leave in another.
-            _held.set({client: c for client, c in _held.get().items() if client is not self})
-
-    @contextmanager
-    def _transaction(self) -> Generator[_Connection]:
-        """The same, within a transaction; where nobody would begin one, one of its own."""
-        with self._connection() as connection:
-            status = connection.info.transaction_status
-            if connection.autocommit and status == TransactionStatus.IDLE:
-                with connection.transaction():
-                    yield connection
-            else:
-                yield connection

@@ -1,0 +1,579 @@
+"""The client: the functions of the schema ``chronicle`` as methods.
+
+What asks no connection for anything is in ``_statements``: SQL, parameters, and what is made of the
+rows.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from datetime import datetime
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
+from uuid import UUID
+
+from psycopg.pq import TransactionStatus
+from psycopg.rows import AsyncRowFactory, class_row, dict_row, scalar_row, tuple_row
+
+from pgchronicle import _statements
+from pgchronicle._async_source import AsyncConnection, AsyncSource
+from pgchronicle.errors import NotTrackedError
+from pgchronicle.models import (
+    CaptureMode,
+    ContextFields,
+    Event,
+    EventFields,
+    EventFilters,
+    EventPage,
+    Id,
+    ImportProgress,
+    RecordChange,
+    RefreshedTable,
+    RowChange,
+    RowChangeFilters,
+    RowChangePage,
+    Setting,
+    SnapshotProgress,
+    Table,
+    TrackedTable,
+    TruncateMode,
+)
+
+if TYPE_CHECKING:
+    from psycopg_pool import AsyncConnectionPool
+
+_Row = TypeVar("_Row")
+
+
+class AsyncChronicle:
+    """The audit log, over a connection or a pool of the caller's.
+
+    Over a connection, everything happens in the caller's transaction, which is the caller's to
+    commit: an event is recorded if, and only if, what it tells of is committed. In autocommit mode
+    each call is a transaction, as every statement is.
+
+    Over a pool, each call takes a connection and is a transaction of its own, except within
+    ``context``, which holds one connection for all calls of the same task or thread.
+
+    An event that tells of a failure would be rolled back with the transaction that failed, so it
+    goes over another connection::
+
+        try:
+            async with connection.transaction():
+                await pay(connection, order)
+        except PaymentError as error:
+            await failures.log_audit_event(  # over a pool, or an autocommit connection
+                actor_type="user", actor_id=user, action_type="execute", action="order.pay",
+                resource_type="order", resource_id=order, status="failure",
+                error_message=str(error),
+            )
+            raise
+
+    Every method raises ``ChronicleError`` where the log refuses, by the table in
+    ``pgchronicle.errors``; other errors are psycopg's.
+
+    psycopg reads times in the DateStyle ISO only, which the connection has by default.
+
+    Args:
+        source: where the log is. It stays the caller's, who closes it.
+    """
+
+    __slots__ = ("_source",)
+
+    def __init__(self, source: "AsyncConnection | AsyncConnectionPool[Any]") -> None:
+        self._source = AsyncSource(source)
+
+    # Writing
+
+    async def log_audit_event(self, **event: Unpack[EventFields]) -> UUID:
+        """Records one event in the caller's transaction and returns its id.
+
+        ``actor_type``, ``action_type`` and ``resource_type`` are required unless the context
+        supplies them. With an ``event_id`` of the caller's, a retry after a lost answer is safe:
+        the same id with the same content is recorded once.
+
+        Args:
+            event: the fields of the event; see ``EventFields`` and the comments on the columns of
+                ``chronicle.events``.
+
+        Raises:
+            MissingFieldError, WrongFieldError, TooLargeError: the event is not recorded.
+            EventIdTakenError: the id belongs to another event.
+            NotRegisteredError: its resource type or action, while that is enforced.
+        """
+        event_id: UUID = await self._source.value(_statements.log_audit_event(event))
+        return event_id
+
+    async def log_audit_events(self, events: Iterable[EventFields]) -> list[UUID]:
+        """Records a set of events, all or none, and returns their ids in its order.
+
+        The set may be of any length: it is sent in parts, in one transaction.
+
+        Args:
+            events: mappings with the arguments of ``log_audit_event``.
+
+        Raises:
+            ChronicleError: as ``log_audit_event``; the message names the place of the event.
+        """
+        parts = _statements.log_audit_events(events)
+        first = list(islice(parts, 2))
+        ids: list[UUID] = []
+        async with self._source.transaction() as connection:
+            if len(first) < 2:
+                for _, statement in first:
+                    ids += await self._source.rows(statement, scalar_row, connection)
+                return ids
+            # What comes later may be refused before it is sent, and then the transaction goes on:
+            # without the earlier parts. The first statement begins it where nothing has yet.
+            await connection.execute(b"select")
+            async with connection.transaction():
+                for place, statement in chain(first, parts):
+                    try:
+                        ids += await self._source.rows(statement, scalar_row, connection)
+                    except Exception as error:
+                        if place > 1:
+                            error.add_note(f"Counted from event {place} of those given.")
+                        raise
+        return ids
+
+    # The context
+
+    @asynccontextmanager
+    async def context(self, **context: Unpack[ContextFields]) -> AsyncGenerator[AsyncConnection]:
+        """Says who acts, for all events of the block, captured ones too.
+
+        It replaces the context around it, which is back when the block ends, however it ends. A
+        connection in autocommit mode gets a transaction for the block unless it is in one; a pool
+        lends one connection for it. Otherwise the transaction is the caller's, and a commit inside
+        the block ends the context early.
+
+        Yields:
+            The connection, on which the caller's own statements are part of it.
+
+        Args:
+            context: the fields of the context; see ``ContextFields``.
+
+        Raises:
+            WrongFieldError: a field has a value that it cannot have.
+            TooLargeError: more than 65536 bytes.
+        """
+        statement = _statements.enter_context(context)
+        async with self._source.held_transaction() as connection:
+            outer, began, _ = await self._source.row(statement, tuple_row, connection)
+            try:
+                yield connection
+            finally:
+                # After an error there is nothing to restore: a rollback, also to a savepoint, does.
+                if connection.info.transaction_status == TransactionStatus.INTRANS:
+                    leave = _statements.leave_context(outer, began)
+                    await self._source.rows(leave, tuple_row, connection)
+
+    async def current_context(self) -> dict[str, Any]:
+        """What events of this transaction will say about who acts, with ``context_state``."""
+        context: dict[str, Any] = await self._source.value(_statements.current_context())
+        return context
+
+    async def clear_context(self) -> None:
+        """Forgets the context for the rest of the transaction."""
+        await self._source.run(_statements.clear_context())
+
+    # Reading
+
+    async def events(
+        self, *, limit: int = 100, cursor: str | None = None, **filters: Unpack[EventFilters]
+    ) -> EventPage:
+        """A page of the events that the caller may see, newest first.
+
+        Args:
+            limit: how many events a page holds at most.
+            cursor: ``next_cursor`` of the page before, to be used with the same filters.
+            filters: which events; see ``EventFilters``.
+
+        Raises:
+            NotTrackedError: no table of that name is or was tracked.
+            WrongFieldError: a filter or the cursor has a value that it cannot have.
+        """
+        table_ids = await self._table_ids(filters.get("table"))
+        statement = _statements.events(filters, table_ids, limit, cursor)
+        return _statements.event_page(await self._source.rows(statement, class_row(Event)), limit)
+
+    async def event(self, event_id: UUID | str) -> Event | None:
+        """One event; None when there is none of that id, or the caller may not see it."""
+        rows = await self._source.rows(_statements.event(event_id), class_row(Event))
+        return rows[0] if rows else None
+
+    async def row_changes(
+        self, *, limit: int = 100, cursor: str | None = None, **filters: Unpack[RowChangeFilters]
+    ) -> RowChangePage:
+        """A page of the captured changes that the caller may see, newest first.
+
+        With ``record_id`` the order is that in which the record was changed; without, that of time.
+
+        Args:
+            limit: how many changes a page holds at most.
+            cursor: ``next_cursor`` of the page before, to be used with the same filters.
+            filters: which changes; see ``RowChangeFilters``.
+
+        Raises:
+            NotTrackedError: no table of that name is or was tracked.
+            WrongFieldError: a filter or the cursor has a value that it cannot have.
+        """
+        table_ids = await self._table_ids(filters.get("table"))
+        statement = _statements.row_changes(filters, table_ids, limit, cursor)
+        rows = await self._source.rows(statement, class_row(RowChange))
+        return _statements.row_change_page(rows, filters, limit)
+
+    # Tracking
+
+    async def enable_tracking(
+        self,
+        table: Table,
+        *,
+        resource_type: str | None = None,
+        organization_column: str | None = None,
+        exclude_columns: Iterable[str] | None = None,
+        mask_columns: Iterable[str] | None = None,
+        capture: CaptureMode | None = None,
+        key_columns: Iterable[str] | None = None,
+        truncate: TruncateMode | None = None,
+        require_actor: bool = False,
+    ) -> None:
+        """From now on, every committed change of the table is an event in its transaction.
+
+        Called again with other options it changes them; with the same ones it does nothing. The
+        caller must own the table and be a chronicle_admin. Writers wait for the moment that it
+        takes.
+
+        Args:
+            table: as in SQL: ``orders`` on the search path, or ``shop.orders``; or an identifier.
+            resource_type: of its events; by default the table's name, with its schema unless that
+                is public.
+            organization_column: holds the organization; by default it comes from the context.
+            exclude_columns: not recorded.
+            mask_columns: recorded as "[masked]"; by default those whose names are in the setting
+                masked_keys, and none for an empty list.
+            capture: what the event of an update holds: the "changes", which is the default, or both
+                rows in "full".
+            key_columns: what names a row of a table that has no primary key.
+            truncate: what a truncate records: each row (the default), one "event", or nothing as it
+                is refused.
+            require_actor: refuse changes while the context names no actor.
+
+        Raises:
+            NotTrackableError: it is no ordinary table.
+            NotAllowedError: it is somebody else's, or the caller is no chronicle_admin.
+            WrongFieldError: a key column would be excluded or masked, or is given for a table that
+                has a primary key.
+            psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn: there is none.
+        """
+        options = {
+            "resource_type": resource_type,
+            "organization_column": organization_column,
+            "exclude_columns": exclude_columns,
+            "mask_columns": mask_columns,
+            "capture": capture,
+            "key_columns": key_columns,
+            "truncate": truncate,
+            "require_actor": require_actor or None,
+        }
+        await self._source.run(_statements.enable_tracking(table, options))
+
+    async def disable_tracking(self, table: Table) -> None:
+        """Ends the capture of a table. What was recorded stays.
+
+        Raises:
+            NotTrackedError: it is not tracked.
+            NotAllowedError: it is somebody else's, or the caller is no chronicle_admin.
+        """
+        await self._source.run(_statements.disable_tracking(table))
+
+    async def refresh_tracking(self, table: Table | None = None) -> list[RefreshedTable]:
+        """Takes up how tables have changed since they were tracked, and says what it did.
+
+        New columns are recorded one by one, renamed ones keep their options, new partitions get
+        their triggers. Tables of somebody else are skipped.
+
+        Args:
+            table: None is every tracked table.
+
+        Raises:
+            NotTrackedError: it is not tracked.
+        """
+        statement = _statements.refresh_tracking(table)
+        return await self._source.rows(statement, class_row(RefreshedTable))
+
+    async def tracked_tables(self) -> list[TrackedTable]:
+        """Every table that is or was tracked, how, and what is wrong with it."""
+        return await self._source.rows(_statements.tracked_tables(), class_row(TrackedTable))
+
+    # History
+
+    async def record_history(self, table: Table, record_id: Id) -> list[RecordChange]:
+        """Every recorded change of a record, oldest first, with the whole record before and after.
+
+        It follows the record through changes of its key. The caller needs SELECT on the table.
+
+        Args:
+            table: a tracked one.
+            record_id: the key as the log has it, that is as text; for a key of several columns a
+                mapping with the value of each.
+
+        Raises:
+            NotTrackedError: the table is not tracked.
+            NotAllowedError: some of the events are hidden from the caller.
+            psycopg.errors.ObjectNotInPrerequisiteState: the table has no key.
+        """
+        statement = _statements.record_history(table, record_id)
+        return await self._source.rows(statement, class_row(RecordChange))
+
+    async def record_as_of(
+        self, table: Table, record_id: Id, at: datetime
+    ) -> dict[str, Any] | None:
+        """A record as it stood then, in the columns of then; None when there was none.
+
+        Args:
+            table: a tracked one.
+            record_id: as for ``record_history``.
+            at: with a time zone.
+
+        Raises:
+            HistoryIncompleteError: that time is before tracking began, or not all was recorded.
+            ChronicleError: as ``record_history``.
+        """
+        statement = _statements.record_as_of(table, record_id, at)
+        record: dict[str, Any] | None = await self._source.value(statement)
+        return record
+
+    @overload
+    async def rows_as_of(
+        self,
+        table: Table,
+        at: datetime,
+        *,
+        order_by: Iterable[str] = ...,
+        limit: int | None = ...,
+    ) -> list[dict[str, Any]]: ...
+
+    @overload
+    async def rows_as_of(
+        self,
+        table: Table,
+        at: datetime,
+        *,
+        order_by: Iterable[str] = ...,
+        limit: int | None = ...,
+        row_factory: AsyncRowFactory[_Row],
+    ) -> list[_Row]: ...
+
+    async def rows_as_of(
+        self,
+        table: Table,
+        at: datetime,
+        *,
+        order_by: Iterable[str] = (),
+        limit: int | None = None,
+        row_factory: AsyncRowFactory[Any] = dict_row,
+    ) -> list[Any]:
+        """A whole table as it stood then, in the columns of today and as psycopg reads them.
+
+        Columns that are not recorded, or masked, are None.
+
+        Args:
+            table: a tracked one.
+            at: with a time zone.
+            order_by: columns of it.
+            limit: how many rows at most.
+            row_factory: psycopg's; rows are dictionaries without it.
+
+        Raises:
+            HistoryIncompleteError: that time is before tracking began, or not all was recorded.
+            ChronicleError: as ``record_history``.
+        """
+        async with self._source.connection() as connection:
+            named = _statements.qualified_name(table)
+            name = await self._source.row(named, scalar_row, connection)
+            statement = _statements.rows_as_of(name, at, order_by, limit)
+            return await self._source.rows(statement, row_factory, connection)
+
+    async def revert_event(self, event_id: UUID | str, *, dry_run: bool = False) -> str | None:
+        """Undoes one captured change, with the caller's own rights, and returns the SQL that did.
+
+        None: there is nothing to do. The undo is recorded like any change, after an event
+        ``chronicle.revert`` that is its parent and names what was undone.
+
+        Args:
+            event_id: of a captured change.
+            dry_run: return the SQL and change nothing.
+
+        Raises:
+            RevertConflictError: the row was changed since, or others depend on it.
+            NotFoundError: there is no such event.
+            NotAllowedError: the caller may not see the event, or not change the table.
+            psycopg.errors.ObjectNotInPrerequisiteState: not all values are known.
+        """
+        sql: str | None = await self._source.value(_statements.revert_event(event_id, dry_run))
+        return sql
+
+    async def revert_transaction(
+        self, transaction_id: int, *, epoch: int | None = None, dry_run: bool = False
+    ) -> str | None:
+        """Undoes all captured changes of a transaction, in one statement; as ``revert_event``.
+
+        Args:
+            transaction_id: as events have it.
+            epoch: of the log; None is the latest with a transaction of that number.
+            dry_run: return the SQL and change nothing.
+
+        Raises:
+            ChronicleError: as ``revert_event``.
+        """
+        statement = _statements.revert_transaction(transaction_id, epoch, dry_run)
+        sql: str | None = await self._source.value(statement)
+        return sql
+
+    async def snapshot_table(
+        self, table: Table, *, batch_size: int | None = None
+    ) -> SnapshotProgress:
+        """Records the rows of a table as they are, one event each: where their history begins.
+
+        Args:
+            table: a tracked one, of the caller's own.
+            batch_size: how many rows to record now, in the order of the key; the next call goes on
+                where the last committed one ended. None records them all.
+
+        Raises:
+            NotTrackedError: it is not tracked.
+            NotAllowedError: it is somebody else's.
+        """
+        statement = _statements.snapshot_table(table, batch_size)
+        return await self._source.row(statement, class_row(SnapshotProgress))
+
+    async def snapshot_batches(
+        self, table: Table, batch_size: int = 10_000
+    ) -> AsyncIterator[SnapshotProgress]:
+        """Calls ``snapshot_table`` until it is complete, and yields what each call did.
+
+        It commits nothing: commit after each batch, and a snapshot that is broken off can be
+        continued by calling it again::
+
+            async for progress in log.snapshot_batches("orders"):
+                await connection.commit()
+
+        Args:
+            table: as for ``snapshot_table``.
+            batch_size: rows in a batch.
+        """
+        while True:
+            progress = await self.snapshot_table(table, batch_size=batch_size)
+            yield progress
+            if progress.is_complete:
+                return
+
+    async def import_events(
+        self, source: str, query: str, *, batch_size: int | None = None
+    ) -> ImportProgress:
+        """Records the events of an older log, with their own times, as events of origin imported.
+
+        Repeating it is harmless: an event of the same source and ``source_id`` is recorded once.
+
+        Args:
+            source: a name for the older log.
+            query: a SELECT with a column ``source_id``, unique and not null, and columns named like
+                the fields of ``EventFields``; ``occurred_at``, ``actor_type``, ``action_type`` and
+                ``resource_type`` are required. Names in it are qualified.
+            batch_size: how many events to record now, in the order of ``source_id``; the next call
+                goes on where the last committed one ended. None records them all.
+
+        Raises:
+            MissingFieldError, WrongFieldError: an event cannot be recorded as it is.
+            psycopg.errors.UndefinedColumn: a column is no field of an event.
+        """
+        statement = _statements.import_events(source, query, batch_size)
+        return await self._source.row(statement, class_row(ImportProgress))
+
+    async def import_batches(
+        self, source: str, query: str, batch_size: int = 10_000
+    ) -> AsyncIterator[ImportProgress]:
+        """Calls ``import_events`` until it is complete, and yields what each call did.
+
+        It commits nothing; as ``snapshot_batches``.
+
+        Args:
+            source: as for ``import_events``.
+            query: as for ``import_events``.
+            batch_size: events in a batch.
+        """
+        while True:
+            progress = await self.import_events(source, query, batch_size=batch_size)
+            yield progress
+            if progress.is_complete:
+                return
+
+    # Keeping
+
+    async def settings(self) -> list[Setting]:
+        """What this installation is set to."""
+        return await self._source.rows(_statements.settings(), class_row(Setting))
+
+    async def set_setting(self, name: str, value: Any) -> None:
+        """Changes a setting, which is an event. Setting the value that it has does nothing.
+
+        Args:
+            name: of a row of ``chronicle.settings``.
+            value: anything that has a form in JSON.
+
+        Raises:
+            WrongFieldError: there is no such setting, or it does not take the value.
+        """
+        await self._source.run(_statements.set_setting(name, value))
+
+    async def register_resource_type(self, name: str, description: str) -> None:
+        """Declares a resource type, or describes it anew, which is an event."""
+        await self._source.run(_statements.register_resource_type(name, description))
+
+    async def register_action(self, name: str, description: str) -> None:
+        """Declares an action, or describes it anew, which is an event."""
+        await self._source.run(_statements.register_action(name, description))
+
+    async def add_administrator(self, principal: str, organization_id: Id = None) -> None:
+        """Lets a database role read the events of an organization, which is an event.
+
+        The role needs to be granted chronicle_reader as well. Harmless to repeat.
+
+        Args:
+            principal: the database role.
+            organization_id: None makes a super administrator, who reads system-wide events.
+        """
+        await self._source.run(_statements.add_administrator(principal, organization_id))
+
+    async def remove_administrator(self, principal: str, organization_id: Id = None) -> None:
+        """Takes back what ``add_administrator`` gave, which is an event.
+
+        Raises:
+            NotFoundError: they are no administrator of it.
+        """
+        await self._source.run(_statements.remove_administrator(principal, organization_id))
+
+    async def ensure_partitions(self, ahead: int | None = None) -> list[str]:
+        """Makes the partitions of the log that are missing and returns their names.
+
+        Harmless to repeat; writers do not wait for it.
+
+        Args:
+            ahead: how many beyond the present one; None takes the setting partitions_ahead.
+
+        Raises:
+            WrongFieldError: outside 0 to 1000.
+        """
+        return await self._source.rows(_statements.ensure_partitions(ahead), scalar_row)
+
+    async def _table_ids(self, table: Table | None) -> list[int] | None:
+        if table is None:
+            return None
+        ids: list[int] = await self._source.rows(_statements.table_ids(table), scalar_row)
+        # A name that is not known must not look like a table to which nothing happened.
+        if not ids:
+            raise NotTrackedError(
+                f"{_statements.table_text(table)} is not tracked and never was",
+                hint="tracked_tables() shows what is.",
+            )
+        return ids
