@@ -167,6 +167,12 @@ def test_fields_are_a_copy() -> None:
             id="an id completes a type",
         ),
         pytest.param(
+            {"actor_type": "anonymous", "reason": "a"},
+            {"actor_id": "ada"},
+            {"actor_id": "ada", "reason": "a"},
+            id="whoever has an id is not anonymous",
+        ),
+        pytest.param(
             {"client_info": {"app": "shop", "version": 1}},
             {"client_info": {"version": 2}},
             {"client_info": {"app": "shop", "version": 2}},
@@ -186,3 +192,80 @@ def test_an_unknown_field_is_refused_where_it_is_said() -> None:
         ambient.scope(actor="ada", user=7),  # type: ignore[call-arg]  # pyright: ignore
     ):
         pass
+
+
+def test_a_supplier_is_asked_when_the_fields_are_wanted() -> None:
+    known: list[ContextFields | None] = [None, {"actor_id": "ada", "actor_type": "user"}]
+    with ambient.scope(lambda: known.pop(0), request_id="r-1"):
+        assert ambient.fields() == {"request_id": "r-1"}
+        assert ambient.fields() == {
+            "request_id": "r-1",
+            "actor_id": "ada",
+            "actor_type": "user",
+        }
+
+
+def test_what_was_said_wins_over_the_supplier() -> None:
+    with ambient.scope(lambda: {"actor_id": "ada", "actor_type": "user", "actor_role": "clerk"}):
+        ambient.annotate(actor_id="cron", actor_type="service")
+        assert ambient.fields() == {"actor_id": "cron", "actor_type": "service"}
+
+
+def test_a_nested_scope_keeps_the_supplier_unless_it_has_its_own() -> None:
+    with ambient.scope(lambda: {"actor_id": "ada"}):
+        with ambient.scope(reason="ticket 7"):
+            assert ambient.fields() == {"actor_id": "ada", "reason": "ticket 7"}
+        with ambient.scope(lambda: {"actor_id": "bob"}):
+            assert ambient.fields() == {"actor_id": "bob"}
+
+
+def test_a_supplier_that_asks_for_the_fields_gets_those_known_without_it() -> None:
+    seen: list[ContextFields] = []
+
+    def look_up() -> ContextFields:
+        seen.append(ambient.fields())
+        return {"actor_id": "ada"}
+
+    with ambient.scope(look_up, request_id="r-1"):
+        assert ambient.fields() == {"request_id": "r-1", "actor_id": "ada"}
+    assert seen == [{"request_id": "r-1"}]
+
+
+def _raises() -> ContextFields:
+    raise KeyError("user")
+
+
+def _names_what_is_no_field() -> ContextFields:
+    return {"user": "ada"}  # type: ignore[typeddict-unknown-key]  # pyright: ignore
+
+
+@pytest.mark.parametrize(
+    ("supplier", "error"), [(_raises, "KeyError"), (_names_what_is_no_field, "TypeError")]
+)
+def test_a_supplier_that_fails_is_logged_and_leaves_the_rest(
+    supplier: ambient.Supplier, error: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with ambient.scope(supplier, request_id="r-1"):
+        assert ambient.fields() == {"request_id": "r-1", "client_info": {"context_error": error}}
+    assert [(record.name, record.levelname, record.message) for record in caplog.records] == [
+        (
+            "pgchronicle.ambient",
+            "ERROR",
+            "who acts is not known: what was asked for it has failed",
+        )
+    ]
+
+
+def test_a_scope_can_be_taken_to_a_thread_of_its_own() -> None:
+    seen: list[ContextFields] = []
+
+    def work(surrounding: ambient.Scope) -> None:
+        with ambient.within(surrounding):
+            seen.append(ambient.fields())
+        seen.append(ambient.fields())
+
+    with ambient.scope(actor_id="ada") as surrounding:
+        thread = threading.Thread(target=contextvars.Context().run, args=(work, surrounding))
+        thread.start()
+        thread.join()
+    assert seen == [{"actor_id": "ada"}, {}]
