@@ -44,6 +44,7 @@ from pgchronicle.models import (
     SnapshotProgress,
     TrackedTable,
 )
+from pgchronicle.signing import ContextSigner
 
 __all__ = [
     "ActorRequiredError",
@@ -52,6 +53,7 @@ __all__ = [
     "Chronicle",
     "ChronicleError",
     "ContextFields",
+    "ContextSigner",
     "Event",
     "EventFields",
     "EventFilters",

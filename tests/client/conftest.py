@@ -7,11 +7,17 @@ import pytest
 import awaited
 
 
-@pytest.fixture(autouse=True, params=["sync", "async"])
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    module: object = getattr(metafunc, "module")  # noqa: B009  pytest gives it no type
+    if hasattr(module, "Chronicle"):
+        metafunc.parametrize("client", ["sync", "async"], indirect=True)
+
+
+@pytest.fixture(autouse=True)
 def client(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Puts the other client in the place of Chronicle, in the module of the test."""
-    if request.param == "async":
+    if getattr(request, "param", "sync") == "async":
         module: object = getattr(request, "module")  # noqa: B009  pytest gives it no type
-        monkeypatch.setattr(module, "Chronicle", awaited.AwaitedChronicle, raising=False)
+        monkeypatch.setattr(module, "Chronicle", awaited.AwaitedChronicle)
     yield
     awaited.close()
