@@ -172,14 +172,19 @@ grant select on chronicle.context_secrets to chronicle_verifier;
 -- which would hold the stream back. Only transactions that come in one and the same message of the
 -- simple protocol share their time of beginning: those of one client, then, who may do in the first
 -- whatever they do in the second.
+--
+-- Every event of a verified context asks for it: it inlines, hence no pinned search_path.
 create or replace function chronicle.context_challenge()
 returns text
 language sql
 stable
-set search_path = pg_catalog, pg_temp
 as $$
-    select format(
-        '%s.%s', pg_backend_pid(), (extract(epoch from transaction_timestamp()) * 1000000)::bigint
+    select pg_catalog.concat(
+        pg_catalog.pg_backend_pid(),
+        '.',
+        pg_catalog.encode(
+            pg_catalog.timestamptz_send(pg_catalog.transaction_timestamp()), 'hex'
+        )
     )
 $$;
 
@@ -192,14 +197,13 @@ grant execute on function chronicle.context_challenge()
 to chronicle_verifier, chronicle_app, chronicle_reader;
 
 -- What a seal says: that these claims were verified in this transaction. No token can be taken for
--- one, since a token's text holds no space.
+-- one, since a token's text holds no space. It inlines, hence no pinned search_path.
 create or replace function chronicle.sealed_text(_claims jsonb)
 returns text
 language sql
 stable
-set search_path = pg_catalog, pg_temp
 as $$
-    select format('verified in %s: %s', chronicle.context_challenge(), _claims)
+    select pg_catalog.concat('verified in ', chronicle.context_challenge(), ': ', _claims)
 $$;
 
 comment on function chronicle.sealed_text(jsonb) is

@@ -21,6 +21,8 @@ drop function chronicle.record_internal_event(
     integer, uuid, text
 );
 drop function chronicle.log_audit_events(jsonb);
+drop function chronicle.record_event_set(jsonb);
+drop function chronicle.read_event_set(jsonb);
 drop function chronicle.log_audit_event(
     anycompatible, anycompatible, chronicle.actor_type, inet, text, chronicle.action_type,
     text, jsonb, text, anycompatible, jsonb, jsonb, jsonb, jsonb, text, text, jsonb, integer,

@@ -73,6 +73,8 @@ grant create on schema chronicle to chronicle_writer, chronicle_sealer;
 \ir log/changed_keys.sql
 \ir log/changes.sql
 \ir log/log_audit_event.sql
+\ir log/read_event_set.sql
+\ir log/record_event_set.sql
 \ir log/log_audit_events.sql
 \ir log/record_internal_event.sql
 \ir log/log_management_event.sql

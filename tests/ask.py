@@ -13,7 +13,9 @@ from psycopg.rows import dict_row
 
 from support import Connection, acting_as
 
-VOLATILE = frozenset({"seq", "transaction_id", "occurred_at", "recorded_at", "payload_salt"})
+VOLATILE = frozenset(
+    {"seq", "transaction_id", "settled_after", "occurred_at", "recorded_at", "payload_salt"}
+)
 """Columns of an event whose values no test can foresee."""
 
 

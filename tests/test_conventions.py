@@ -18,6 +18,10 @@ NO_PINNED_PATH = {
             "payload_limit_bytes",
         )
     },
+    "chronicle.context_challenge()": "inlines into the check of each event's verified context",
+    "chronicle.hmac_sha256(bytea,bytea,text)": "inlines, so that no secret becomes a parameter",
+    "chronicle.is_trusted_gateway()": "a constant of the list of gateways, which inlines",
+    "chronicle.sealed_text(jsonb)": "inlines into that check too",
     "chronicle.settled_after(bigint)": "a default of every event, which inlines",
     "chronicle.current_epoch()": "a constant that is a default of every event, which inlines",
     "chronicle.uuid_v7_from(uuid)": "inlines into what logs and captures, as the former does",

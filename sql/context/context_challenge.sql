@@ -2,14 +2,19 @@
 -- which would hold the stream back. Only transactions that come in one and the same message of the
 -- simple protocol share their time of beginning: those of one client, then, who may do in the first
 -- whatever they do in the second.
+--
+-- Every event of a verified context asks for it: it inlines, hence no pinned search_path.
 create or replace function chronicle.context_challenge()
 returns text
 language sql
 stable
-set search_path = pg_catalog, pg_temp
 as $$
-    select format(
-        '%s.%s', pg_backend_pid(), (extract(epoch from transaction_timestamp()) * 1000000)::bigint
+    select pg_catalog.concat(
+        pg_catalog.pg_backend_pid(),
+        '.',
+        pg_catalog.encode(
+            pg_catalog.timestamptz_send(pg_catalog.transaction_timestamp()), 'hex'
+        )
     )
 $$;
 

@@ -1,12 +1,11 @@
 -- What a seal says: that these claims were verified in this transaction. No token can be taken for
--- one, since a token's text holds no space.
+-- one, since a token's text holds no space. It inlines, hence no pinned search_path.
 create or replace function chronicle.sealed_text(_claims jsonb)
 returns text
 language sql
 stable
-set search_path = pg_catalog, pg_temp
 as $$
-    select format('verified in %s: %s', chronicle.context_challenge(), _claims)
+    select pg_catalog.concat('verified in ', chronicle.context_challenge(), ': ', _claims)
 $$;
 
 comment on function chronicle.sealed_text(jsonb) is

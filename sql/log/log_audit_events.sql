@@ -21,12 +21,19 @@ declare
     v_unknown text;
     v_detail text;
     v_hint text;
+    v_ids uuid[];
 begin
     if jsonb_typeof(_events) is distinct from 'array' then
         raise exception '_events must be a JSON array, not %',
             coalesce(jsonb_typeof(_events), 'null')
             using errcode = 'invalid_parameter_value',
                 hint = 'For one event: jsonb_build_array(event).';
+    end if;
+
+    v_ids := chronicle.record_event_set(_events);
+    if v_ids is not null then
+        return query select i.event_id from unnest(v_ids) as i (event_id);
+        return;
     end if;
 
     for v_event in
