@@ -1,0 +1,1 @@
+"""Events as text, in the formats that other systems read."""
