@@ -11,7 +11,7 @@ from typing import Any
 
 from psycopg.rows import namedtuple_row
 
-from ask import run, values
+from ask import run, value, values
 from pgchronicle import embedded
 from pgchronicle.migrate import migrate
 from support import INSTALLER, MEMBERSHIPS, OUTSIDERS, Cluster, Connection, Database
@@ -67,6 +67,12 @@ def log(session: Connection, resource_id: object) -> Any:
     ).fetchone()
     assert found is not None
     return found[0]
+
+
+def take_id(session: Connection) -> int:
+    """Gives the session's transaction its id now, whatever it writes later."""
+    number: int = value(session, "select pg_current_xact_id()::text::bigint")
+    return number
 
 
 @dataclass(slots=True)

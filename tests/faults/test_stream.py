@@ -1,8 +1,9 @@
 """The stream gives every committed event exactly once, and those of a record in the order of its
 changes, whatever the sessions do that write them. Here they are stepped by hand."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from operator import attrgetter
 from typing import Any
 
@@ -12,7 +13,9 @@ from psycopg import IsolationLevel
 
 from ask import rows, run, value, values, wait_until_blocked
 from capturing import track
-from streaming import Consumer, log, migrated_database, quiet_cluster
+from faults.readers import ColumnReader, StreamReader
+from faults.storm import Storm
+from streaming import Consumer, log, migrated_database, quiet_cluster, take_id
 from support import Cluster, Connection, Database
 
 READ_COMMITTED = IsolationLevel.READ_COMMITTED
@@ -58,12 +61,6 @@ def writers(
     for session in sessions:
         session.isolation_level = isolation
     return sessions
-
-
-def take_id(session: Connection) -> int:
-    """Gives the session's transaction its id now, whatever it writes later."""
-    number: int = value(session, "select pg_current_xact_id()::text::bigint")
-    return number
 
 
 def item_changes(session: Connection) -> list[Any]:
@@ -484,3 +481,67 @@ def test_an_administrator_of_a_tenant_gets_its_events_each_once(log_database: Da
         values(owner, "select event_id from chronicle.events where organization_id = 'acme'")
     )
     assert len(came) == 12
+
+
+# All at once.
+
+
+def out_of_order(events: Sequence[Any]) -> list[str]:
+    """The changes that do not begin with what the change of the same record before them has left,
+    or have no higher seq; and the events of a transaction that come before one with a lower seq."""
+    wrong: list[str] = []
+    seqs: dict[object, int] = {}
+    versions: dict[object, object] = {}
+    for event in events:
+        record = (event.table_id, event.resource_id) if event.table_id else event.event_id
+        groups = (record, event.transaction_id)
+        is_wrong = any(seqs.get(group, 0) >= event.seq for group in groups)
+        seqs |= dict.fromkeys(groups, event.seq)
+        if event.table_id:
+            before, after = (
+                image and image["version"] for image in (event.details_before, event.details_after)
+            )
+            is_wrong |= versions.get(record, before) != before
+            versions[record] = after
+        if is_wrong:
+            wrong.append(f"{event.cursor}: {event.action} of {event.resource_id}")
+    return wrong
+
+
+def test_in_a_storm_every_committed_event_comes_once_and_each_record_in_order(
+    log_database: Database,
+) -> None:
+    auditor = partial(log_database.connect, "auditor")
+    streams = [
+        StreamReader(auditor, 1),
+        StreamReader(auditor, 7, REPEATABLE_READ),
+        StreamReader(auditor, 100),
+        StreamReader(log_database.connect, 50, logs=100),
+    ]
+    controls = [
+        ColumnReader(log_database.connect("auditor", autocommit=True), column)
+        for column in ("event_id", "seq", "occurred_at", "recorded_at")
+    ]
+    storm = Storm(log_database, 4, [*streams, *controls])
+    storm.rage(40)
+
+    asker = auditor(autocommit=True)
+    logged = values(asker, "select event_id from chronicle.events where resource_type = 'page'")
+    known = [each for stream in streams for each in stream.logged] + storm.ledger.logged
+    assert sorted(logged) == sorted(known)
+    captured = rows(
+        asker,
+        """
+        select operation_id, count(*) from chronicle.events
+        where resource_type = 'item' and operation_id is not null group by operation_id
+        """,
+    )
+    assert dict(captured) == +storm.ledger.captured
+
+    everything = values(asker, "select event_id from chronicle.events")
+    for stream in streams:
+        came = [each.event_id for each in stream.came]
+        assert sorted(came) == sorted(everything), stream.name
+        assert came == [each.event_id for each in streams[0].came], stream.name
+        assert out_of_order(stream.came) == [], stream.name
+    assert [control.name for control in controls if control.came >= set(everything)] == []
