@@ -12,7 +12,7 @@ from typing import Any
 
 import psycopg
 
-from faults.pace import Pace
+from faults.pace import PATIENCE_S, Pace
 from faults.readers import Reader
 from faults.writers import Ledger, Preparer, Writer
 from streaming import take_id
@@ -36,7 +36,7 @@ class Storm:
         self._preparer = Preparer(database, Random(random.random()), self._pace, self.ledger)
         self._writers = [
             Writer(
-                database.connect("app"),
+                database.connect("app", options=f"-c lock_timeout={PATIENCE_S}s"),
                 number,
                 Random(random.random()),
                 self._pace,

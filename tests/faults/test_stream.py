@@ -1,8 +1,9 @@
 """The stream gives every committed event exactly once, and those of a record in the order of its
 changes, whatever the sessions do that write them. Here they are stepped by hand."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from functools import partial
 from operator import attrgetter
 from typing import Any
@@ -14,6 +15,7 @@ from psycopg import IsolationLevel
 from ask import rows, run, value, values, wait_until_blocked
 from capturing import track
 from faults.readers import ColumnReader, StreamReader
+from faults.standby import standby_of, wait_for_replay
 from faults.storm import Storm
 from streaming import Consumer, log, migrated_database, quiet_cluster, take_id
 from support import Cluster, Connection, Database
@@ -481,6 +483,91 @@ def test_an_administrator_of_a_tenant_gets_its_events_each_once(log_database: Da
         values(owner, "select event_id from chronicle.events where organization_id = 'acme'")
     )
     assert len(came) == 12
+
+
+# On a standby.
+
+
+@pytest.fixture
+def primary(log_database: Database) -> Connection:
+    """A superuser's session on the server that is followed."""
+    return log_database.connect(log_database.cluster.superuser, autocommit=True)
+
+
+@contextmanager
+def following(database: Database) -> Generator[Database]:
+    """The database on a hot standby."""
+    with standby_of(database.cluster) as cluster, closing(Database(cluster, database.name)) as it:
+        yield it
+
+
+def test_a_standby_gives_what_the_primary_gives(
+    log_database: Database, primary: Connection, consumer: Consumer
+) -> None:
+    """The transactions that are open on the primary are known to it by what they left in the
+    write-ahead log, and by the gaps."""
+    first, early, other, preparing, many = writers(log_database, 5)
+    take_id(first)
+    log(other, "a")
+    other.commit()
+    with following(log_database) as replica:
+        auditor = replica.connect("auditor", autocommit=True)
+        follower = Consumer(auditor, cursor=consumer.cursor)
+
+        def names() -> list[str]:
+            wait_for_replay(primary, auditor)
+            return follower.names()
+
+        assert names() == []
+        first.rollback()
+        log(other, "b")
+        other.commit()
+        assert names() == ["read a", "read b"]
+
+        take_id(early)
+        log(other, "c")
+        other.commit()
+        assert names() == []
+        log(early, "d")
+        early.commit()
+        assert sorted(names()) == ["read c", "read d"]
+
+        log(preparing, "e")
+        preparing.execute("prepare transaction 'p'")
+        for number in range(100):
+            many.execute("savepoint s")
+            log(many, "f")
+            many.execute("rollback to s" if number % 2 else "release s")
+        log(other, "g")
+        other.commit()
+        assert names() == []
+        many.commit()
+        assert names() == []
+        with log_database.connect("app", autocommit=True) as later:
+            later.execute("commit prepared 'p'")
+        assert sorted(names()) == ["read e", *["read f"] * 50, "read g"]
+        assert follower.cursor == consumer.drain()[-1].cursor
+
+
+def test_a_standby_that_lags_behind_a_cursor_gives_nothing_until_it_gets_there(
+    log_database: Database, primary: Connection, consumer: Consumer
+) -> None:
+    (session,) = writers(log_database, 1)
+    with following(log_database) as replica:
+        superuser = replica.connect(replica.cluster.superuser, autocommit=True)
+        wait_for_replay(primary, superuser)
+        superuser.execute("select pg_wal_replay_pause()")
+        for name in ("a", "b", "c"):
+            log(session, name)
+            session.commit()
+        assert consumer.names() == ["read a", "read b", "read c"]
+        follower = Consumer(replica.connect("auditor", autocommit=True), cursor=consumer.cursor)
+        assert follower.names() == []
+        superuser.execute("select pg_wal_replay_resume()")
+        log(session, "d")
+        session.commit()
+        wait_for_replay(primary, superuser)
+        assert follower.names() == ["read d"]
 
 
 # All at once.
