@@ -262,7 +262,7 @@ comment on column chronicle.trusted_gateways.role_name is
 'As in session_user.';
 
 revoke all on chronicle.trusted_gateways from public;
-grant select on chronicle.trusted_gateways to chronicle_admin, chronicle_reader;
+grant select on chronicle.trusted_gateways to chronicle_admin;
 
 -- What every event has to know of the table, as a function that returns a constant and inlines; as
 -- chronicle.derive_logging_rules does for settings. Hence no pinned search_path.
@@ -383,7 +383,10 @@ begin
     end;
 
     if v_state = 'asserted' and v_claims is null
-        and (v_text is null or v_document - 'parent_event_id' = '{}')
+        and (
+            v_text is null
+            or v_document ? 'parent_event_id' and v_document - 'parent_event_id' = '{}'
+        )
     then
         -- Nothing was said, or only what chronicle.revert_event sets, which names nobody.
         v_state := 'absent';

@@ -1,5 +1,6 @@
 """Who sees what, and what each role may not do, tried as that role."""
 
+import hmac
 import json
 import re
 from collections.abc import Iterator
@@ -68,7 +69,7 @@ def test_a_reader_sees_the_events_of_their_organizations_and_no_others(
 ) -> None:
     everything = rows(tenants, "select * from chronicle.events order by seq")
     assert len(everything) == 9
-    place = 7
+    place = 8
     assert {each[place] for each in everything} == {"a", "b", None}
     with acting_as(tenants, reader):
         found = rows(tenants, "select * from chronicle.events order by seq")
@@ -659,7 +660,9 @@ def test_nobody_touches_what_the_log_stands_on(db: Connection, role: str, table:
             assert sqlstate(db, attempt) == "42501", attempt
 
 
-FUNCTION_OWNERS = ("chronicle_writer", "chronicle_sealer", "chronicle_table_reader")
+FUNCTION_OWNERS = (
+    *("chronicle_writer", "chronicle_sealer", "chronicle_table_reader", "chronicle_verifier"),
+)
 
 
 @pytest.mark.parametrize("role", [*READERS, *NOT_READERS, *FUNCTION_OWNERS])
@@ -839,45 +842,49 @@ def test_only_a_superuser_leaves_ordinary_triggers_out(db: Connection, role: str
 
 FUNCTIONS = {
     "app": {
-        *("carry_out_undo", "changed_keys", "changes", "clear_context", "current_context"),
-        *("log_audit_event", "log_audit_events", "record_revert", "resolve_context", "set_context"),
-        *("set_parent_event", "similar_names"),
+        *("carry_out_undo", "changed_keys", "changes", "clear_context", "context_challenge"),
+        *("current_context", "is_context_sealed", "is_trusted_gateway", "log_audit_event"),
+        *("log_audit_events", "record_event_set", "record_revert", "resolve_context"),
+        *("set_context", "set_parent_event", "set_signed_context", "similar_names"),
     },
     "reader_a": {
         *("administered_organizations", "are_record_events_hidden", "are_table_events_hidden"),
         *("are_transaction_events_hidden", "as_of_query", "canonical_key", "capture_columns"),
         *("capture_gaps", "changed_keys", "changes", "check_cascades", "check_changes_are_known"),
-        *("check_key_is_immediate", "check_time_is_known", "column_periods", "epoch_of"),
-        *("fitted_id", "has_capture_triggers", "has_departures", "has_key", "has_options"),
-        *("has_shape", "identified_columns", "is_auditor", "is_interrupted", "is_known_by_oid"),
-        *("is_super_administrator", "key_expression", "known_table_id", "later_change"),
-        *("live_image", "live_row_query", "masked_key", "merge_images", "net_changes"),
-        *("object_expression", "options_digest", "partition_names", "period_of_event"),
-        *("plan_event_undo", "plan_transaction_undo", "planned_undo", "present_image"),
-        *("present_options", "primary_key_columns", "principal", "ranked_steps", "rebuilt_line"),
-        *("record_as_of", "record_condition", "record_events", "record_history", "record_lines"),
-        *("refuse_conflict", "refuse_hidden_events", "refuse_incomplete", "refuse_untracked"),
-        *("renamed_columns", "revert_event", "revert_transaction", "rows_as_of"),
-        *("runs_foreign_code", "table_of", "table_shape", "table_with_history", "tracked_relation"),
-        *("tracked_table_id", "tracking_options", "translate_image", "typed_columns"),
-        *("typed_image", "uncovered_partitions", "undo_statement", "undo_steps", "without_changed"),
-        "without_retyped",
+        *("check_key_is_immediate", "check_time_is_known", "clear_context", "column_periods"),
+        *("context_challenge", "current_context", "current_epoch", "epoch_of", "event_cursor"),
+        *("events_since", "fitted_id", "has_capture_triggers", "has_departures", "has_key"),
+        *("has_options", "has_shape", "identified_columns", "is_auditor", "is_context_sealed"),
+        *("is_interrupted", "is_known_by_oid", "is_super_administrator", "is_trusted_gateway"),
+        *("key_expression", "known_table_id", "later_change", "live_image", "live_row_query"),
+        *("masked_key", "merge_images", "net_changes", "object_expression", "options_digest"),
+        *("partition_names", "period_of_event", "plan_event_undo", "plan_transaction_undo"),
+        *("planned_undo", "present_image", "present_options", "primary_key_columns", "principal"),
+        *("ranked_steps", "rebuilt_line", "record_as_of", "record_condition", "record_events"),
+        *("record_history", "record_lines", "refuse_conflict", "refuse_hidden_events"),
+        *("refuse_incomplete", "refuse_untracked", "renamed_columns", "resolve_context"),
+        *("revert_event", "revert_transaction", "rows_as_of", "runs_foreign_code", "set_context"),
+        *("set_signed_context", "stream_head", "table_of", "table_shape", "table_with_history"),
+        *("tracked_relation", "tracked_table_id", "tracking_options", "translate_image"),
+        *("typed_columns", "typed_image", "uncovered_partitions", "undo_statement", "undo_steps"),
+        *("without_changed", "without_retyped"),
     },
     "admin": {
-        *("add_administrator", "begin_import", "capture_columns", "capture_gaps"),
-        *("check_can_be_read_whole", "check_import", "check_owns_table", "check_trackable"),
-        *("confirm_row_capture", "confirm_truncate_capture", "create_capture_functions"),
-        *("create_truncate_function", "disable_tracking", "enable_tracking", "ensure_partitions"),
-        *("fitted_id", "has_capture_triggers", "has_key", "has_options", "has_shape"),
-        *("import_events", "is_captured_whole", "is_known_by_oid", "key_expression", "key_order"),
-        *("known_table_id", "masked_key", "object_expression", "options_digest", "partition_names"),
+        *("add_administrator", "add_context_key", "add_trusted_gateway", "begin_import"),
+        *("capture_columns", "capture_gaps", "check_can_be_read_whole", "check_import"),
+        *("check_owns_table", "check_trackable", "confirm_row_capture", "confirm_truncate_capture"),
+        *("create_capture_functions", "create_truncate_function", "disable_tracking"),
+        *("enable_tracking", "ensure_partitions", "fitted_id", "has_capture_triggers", "has_key"),
+        *("has_options", "has_shape", "import_events", "is_captured_whole", "is_context_sealed"),
+        *("is_known_by_oid", "is_trusted_gateway", "key_expression", "key_order", "known_table_id"),
+        *("masked_key", "object_expression", "options_digest", "partition_names"),
         *("place_capture_triggers", "present_options", "primary_key_columns", "principal"),
         *("record_imported_events", "record_snapshot_rows", "refresh_tracking", "refuse_untracked"),
         *("register_action", "register_resource_type", "register_tracked_table"),
-        *("remove_administrator", "renamed_columns", "retire_tracked_table", "runs_foreign_code"),
-        *("set_setting", "share_rows", "similar_names", "snapshot_query", "snapshot_table"),
-        *("table_shape", "tracked_relation", "tracked_table_id", "tracking_options"),
-        "uncovered_partitions",
+        *("remove_administrator", "remove_trusted_gateway", "renamed_columns", "resolve_context"),
+        *("retire_context_key", "retire_tracked_table", "runs_foreign_code", "set_setting"),
+        *("share_rows", "similar_names", "snapshot_query", "snapshot_table", "table_shape"),
+        *("tracked_relation", "tracked_table_id", "tracking_options", "uncovered_partitions"),
     },
     "stranger": set[str](),
     "shopkeeper": set[str](),
@@ -939,7 +946,7 @@ def test_nobody_attaches_our_trigger_functions_to_a_table(db: Connection, role: 
             and p.pronamespace::regnamespace::text in ('chronicle', 'chronicle_capture')
         """,
     )
-    assert len(functions) == 6
+    assert len(functions) == 7
     with acting_as(db, role):
         db.execute("create temp table mine (id integer)")
         for function in functions:
@@ -1312,8 +1319,15 @@ def test_managing_and_reading_is_not_diverted(hostile: Connection) -> None:
     assert_nothing_is_diverted(hostile)
 
 
-def test_the_function_without_a_pinned_path_is_not_diverted(hostile: Connection) -> None:
+def test_functions_without_a_pinned_path_are_not_diverted(hostile: Connection) -> None:
+    hostile.execute("set local role chronicle_verifier")
+    challenge = value(hostile, "select chronicle.context_challenge()")
+    assert value(hostile, "select chronicle.sealed_text('{}')") == f"verified in {challenge}: {{}}"
+    assert value(
+        hostile, "select chronicle.hmac_sha256(%s, %s, '')", (b"6" * 64, b"\\" * 64)
+    ) == hmac.digest(b"", b"", "sha256")
     hostile.execute("set local role chronicle_writer")
+    assert value(hostile, "select chronicle.is_trusted_gateway()") is False
     assert value(hostile, "select chronicle.uuid_v7()").version == 7
     hostile.execute(
         """

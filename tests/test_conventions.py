@@ -34,6 +34,8 @@ NO_PINNED_PATH = {
 
 DEFINERS = {
     "chronicle.add_administrator": ("chronicle_owner", "the table is written through it alone"),
+    "chronicle.add_context_key": ("chronicle_owner", "the keys are written through it alone"),
+    "chronicle.add_trusted_gateway": ("chronicle_owner", "the list is written through it alone"),
     **{
         f"chronicle.are_{what}_events_hidden": (
             "chronicle_sealer",
@@ -61,10 +63,12 @@ DEFINERS = {
     ),
     "chronicle.ensure_partitions": ("chronicle_owner", "a partition belongs to the table's owner"),
     "chronicle.has_departures": ("chronicle_sealer", "sees every event, and tells yes or no"),
+    "chronicle.is_context_sealed": ("chronicle_verifier", "reads a secret, and tells yes or no"),
     "chronicle.is_event_imported": ("chronicle_sealer", "sees every event, and tells yes or no"),
     "chronicle.is_event_recorded": ("chronicle_sealer", "sees every event, and tells yes or no"),
     "chronicle.log_audit_event": ("chronicle_writer", "inserts the event"),
     "chronicle.note_interruption": ("chronicle_owner", "the list is written through it alone"),
+    "chronicle.record_event_set": ("chronicle_writer", "inserts the events"),
     "chronicle.record_imported_events": ("chronicle_writer", "inserts the events"),
     "chronicle.record_internal_event": (
         "chronicle_writer",
@@ -82,8 +86,11 @@ DEFINERS = {
         "the registry is written through it alone",
     ),
     "chronicle.remove_administrator": ("chronicle_owner", "the table is written through it alone"),
+    "chronicle.remove_trusted_gateway": ("chronicle_owner", "the list is written through it alone"),
+    "chronicle.retire_context_key": ("chronicle_owner", "the keys are written through it alone"),
     "chronicle.retire_tracked_table": ("chronicle_owner", "drops what the writer owns"),
     "chronicle.transaction_events": ("chronicle_sealer", "tells ids, to what records an undo only"),
+    "chronicle.set_signed_context": ("chronicle_verifier", "reads the keys of tokens"),
     "chronicle.set_setting": ("chronicle_owner", "the settings are written through it alone"),
 }
 """Functions with the rights of their owner, who that is, and what the rights are for."""
@@ -95,6 +102,8 @@ TABLE_GRANTS = {
     ("chronicle.actions", "chronicle_writer", "SELECT"),
     ("chronicle.administrators", "chronicle_admin", "SELECT"),
     ("chronicle.administrators", "chronicle_reader", "SELECT"),
+    ("chronicle.context_keys", "chronicle_admin", "SELECT"),
+    ("chronicle.context_secrets", "chronicle_verifier", "SELECT"),
     ("chronicle.event_keys", "chronicle_writer", "INSERT"),
     ("chronicle.event_keys", "chronicle_writer", "SELECT"),
     ("chronicle.events", "chronicle_reader", "SELECT"),
@@ -136,6 +145,7 @@ TABLE_GRANTS = {
     ("chronicle.tracking_periods", "chronicle_reader", "SELECT"),
     ("chronicle.tracking_periods", "chronicle_table_reader", "SELECT"),
     ("chronicle.tracking_periods", "chronicle_writer", "SELECT"),
+    ("chronicle.trusted_gateways", "chronicle_admin", "SELECT"),
 }
 """All that anybody but its owner may do with a table, a view or a sequence of ours."""
 
@@ -545,6 +555,7 @@ def test_everything_belongs_to_a_role_of_ours(tracked: Connection) -> None:
         ("chronicle_owner", "definer", True),
         ("chronicle_sealer", "definer", True),
         ("chronicle_table_reader", "definer", True),
+        ("chronicle_verifier", "definer", True),
         ("chronicle_writer", "definer", True),
         ("chronicle_owner", "function", True),
         ("chronicle_owner", "relation", True),
@@ -600,7 +611,7 @@ def test_rights_on_schemas_are_exactly_these(db: Connection) -> None:
     ) == [
         *(
             ("chronicle", f"chronicle_{role}", "USAGE")
-            for role in ("admin", "app", "reader", "sealer", "table_reader", "writer")
+            for role in ("admin", "app", "reader", "sealer", "table_reader", "verifier", "writer")
         ),
         ("chronicle_capture", "chronicle_admin", "USAGE"),
         ("chronicle_capture", "chronicle_table_reader", "CREATE"),
@@ -631,6 +642,7 @@ def test_the_roles_can_do_nothing_by_themselves(db: Connection) -> None:
         ("chronicle_reader", True),
         ("chronicle_sealer", True),
         ("chronicle_table_reader", True),
+        ("chronicle_verifier", True),
         ("chronicle_writer", True),
     ]
 
@@ -649,6 +661,7 @@ def test_the_roles_are_members_of_each_other_as_designed(db: Connection) -> None
         ("chronicle_owner", "chronicle_reader", False),
         ("chronicle_owner", "chronicle_sealer", False),
         ("chronicle_owner", "chronicle_table_reader", False),
+        ("chronicle_owner", "chronicle_verifier", False),
         ("chronicle_owner", "chronicle_writer", False),
     ]
 

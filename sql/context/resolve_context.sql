@@ -67,7 +67,10 @@ begin
     end;
 
     if v_state = 'asserted' and v_claims is null
-        and (v_text is null or v_document - 'parent_event_id' = '{}')
+        and (
+            v_text is null
+            or v_document ? 'parent_event_id' and v_document - 'parent_event_id' = '{}'
+        )
     then
         -- Nothing was said, or only what chronicle.revert_event sets, which names nobody.
         v_state := 'absent';

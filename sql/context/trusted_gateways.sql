@@ -11,7 +11,7 @@ comment on column chronicle.trusted_gateways.role_name is
 'As in session_user.';
 
 revoke all on chronicle.trusted_gateways from public;
-grant select on chronicle.trusted_gateways to chronicle_admin, chronicle_reader;
+grant select on chronicle.trusted_gateways to chronicle_admin;
 
 -- What every event has to know of the table, as a function that returns a constant and inlines; as
 -- chronicle.derive_logging_rules does for settings. Hence no pinned search_path.

@@ -12,15 +12,14 @@ returns bigint
 language sql
 stable
 as $$
-    select nullif(
-        greatest(
-            (pg_catalog.pg_snapshot_xmax(
+    select case
+        when (pg_catalog.pg_snapshot_xmax(
                 pg_catalog.pg_current_snapshot()
-            )::pg_catalog.text)::pg_catalog.int8 operator(pg_catalog.-) 1,
-            _transaction_id
-        ),
-        _transaction_id
-    )
+            )::pg_catalog.text)::pg_catalog.int8 operator(pg_catalog.-) 1 operator(pg_catalog.>) _transaction_id
+            then (pg_catalog.pg_snapshot_xmax(
+                pg_catalog.pg_current_snapshot()
+            )::pg_catalog.text)::pg_catalog.int8 operator(pg_catalog.-) 1
+    end
 $$;
 
 comment on function chronicle.settled_after(bigint) is
