@@ -28,17 +28,20 @@ def standby_of(primary: Cluster) -> Generator[Cluster]:
         home = Path(directory)
         subprocess.run(
             [
-                *(program, "-D", home / DATA, "-R", "-c", "fast", "--no-sync"),
+                *(program, "-D", home / DATA, "-c", "fast", "--no-sync"),
                 *("-h", primary.host, "-p", str(primary.port), "-U", primary.superuser),
             ],
             check=True,
             capture_output=True,
         )
+        (home / DATA / "standby.signal").touch()
         # The account that runs the server for root must get through, and owns what is its own.
         home.chmod(0o711)
         for path in (home / DATA, *(home / DATA).rglob("*")):
             give(path, server_account())
-        with embedded.Server(datadir=home, settings={**SETTINGS, "fsync": False}) as server:
+        # pg_basebackup would write it down as its own version understands it.
+        settings = {**SETTINGS, "fsync": False, "primary_conninfo": primary.dsn("postgres")}
+        with embedded.Server(datadir=home, settings=settings) as server:
             yield Cluster(server.host, server.port, primary.superuser, None)
 
 

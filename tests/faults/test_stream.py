@@ -223,6 +223,7 @@ def test_a_transaction_that_writes_in_another_database_holds_back_and_loses_noth
     log(session, "a")
     session.commit()
     assert consumer.names() == []
+    elsewhere.rollback()
     elsewhere.close()
     assert consumer.names() == ["read a"]
 
