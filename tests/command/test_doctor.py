@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -404,11 +404,14 @@ def test_role_that_sees_less_is_told_what_it_cannot_see(healthy: Database, role:
     assert (
         unknown
         == {
-            "app": {"default partition", "tracked tables", "administrators"},
-            "reader_a": {"default partition", "administrators"},
-            "auditor": {"administrators"},
+            "app": {"default partition", "tracked tables", "administrators", "gateways"},
+            "reader_a": {"default partition", "administrators", "gateways"},
+            "auditor": {"administrators", "gateways"},
             "admin": {"default partition"},
-            "stranger": {"default partition", "partitions", "tracked tables", "administrators"},
+            "stranger": {
+                *("default partition", "partitions", "tracked tables", "administrators"),
+                "gateways",
+            },
         }[role]
     )
 
@@ -500,3 +503,51 @@ def test_in_a_pipe_a_finding_is_a_line(healthy: Database) -> None:
     lines = [line.split("\t") for line in result.stdout.splitlines()]
     assert {len(line) for line in lines} == {4}
     assert {line[0] for line in lines} == {"ok"}
+
+
+def test_a_gateway_that_is_gone_or_too_mighty_is_a_warning(healthy: Database) -> None:
+    with healthy.connect("postgres") as connection:
+        connection.execute("create role doomed login")
+        for gateway in ("app", "doomed", "postgres"):
+            connection.execute("select chronicle.add_trusted_gateway(%s)", (gateway,))
+        connection.execute("drop role doomed")
+        connection.commit()
+    _, found = doctor(healthy.dsn())
+    warnings = [each for each in found if each["check"] == "gateways"]
+    assert [(each["state"], each["finding"]) for each in warnings] == [
+        (
+            "warning",
+            "doomed is believed about who acts, and is no role that can log in: "
+            "whoever makes one of that name would be believed",
+        ),
+        ("warning", "postgres is believed about who acts, and is a superuser"),
+    ]
+    with healthy.connect("admin") as connection:
+        for each in warnings:
+            run(connection, each["fix"])
+        connection.commit()
+    _, found = doctor(healthy.dsn())
+    assert [each["finding"] for each in found if each["check"] == "gateways"] == [
+        "app is believed without a token"
+    ]
+
+
+def test_a_transaction_that_holds_back_the_stream_is_a_warning(
+    healthy: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with healthy.connect("app") as writer, healthy.connect("postgres") as session:
+        process = writer.info.backend_pid
+        writer.execute("select pg_current_xact_id()")
+        (finding,) = _checks._stream(session)  # pyright: ignore[reportPrivateUsage]
+        assert finding.state == "ok"
+        monkeypatch.setattr(_checks, "_PATIENCE", timedelta(0))
+        (finding,) = [
+            each
+            for each in _checks._stream(session)  # pyright: ignore[reportPrivateUsage]
+            if f"process {process} " in each.finding
+        ]
+        assert finding.state == "warning"
+        assert finding.finding.startswith(
+            f"an open transaction of app, process {process} holds back events_since, for "
+        )
+        assert finding.fix == f"select pg_terminate_backend({process});"

@@ -35,6 +35,7 @@ _MEMBERSHIPS = (
     ("chronicle_sealer", "chronicle_owner"),
     ("chronicle_reader", "chronicle_owner"),
     ("chronicle_table_reader", "chronicle_owner"),
+    ("chronicle_verifier", "chronicle_owner"),
     ("chronicle_reader", "chronicle_auditor"),
 )
 _ROLES = (
@@ -42,6 +43,7 @@ _ROLES = (
     "chronicle_writer",
     "chronicle_sealer",
     "chronicle_table_reader",
+    "chronicle_verifier",
     "chronicle_app",
     "chronicle_reader",
     "chronicle_auditor",
@@ -55,6 +57,9 @@ _LANDMARK = re.compile(
 
 # What is not covered names it where it helps.
 _REFRESH = "chronicle.refresh_tracking"
+
+# A transaction that is open for longer holds back what follows the log.
+_PATIENCE = timedelta(minutes=10)
 
 _PARTITION_NAME = re.compile(r"events_(\d{4})_(?:(\d\d)(?:_(\d\d))?|w(\d\d)|q(\d))")
 
@@ -97,6 +102,8 @@ def findings(dsn: str, session: Session) -> Iterator[Finding]:
         ("capture functions", _capture_functions),
         ("tracked tables", _tracked_tables),
         ("administrators", _administrators),
+        ("gateways", _gateways),
+        ("stream", _stream),
     )
     for name, check in checks:
         try:
@@ -287,7 +294,9 @@ def _strangers(session: Session) -> list[dict[str, Any]]:
         select quote_ident(r.rolname) as member, f.role
         from pg_catalog.pg_roles as r
         cross join (
-            values ('chronicle_writer'), ('chronicle_sealer'), ('chronicle_table_reader')
+            values
+            ('chronicle_writer'), ('chronicle_sealer'), ('chronicle_table_reader'),
+            ('chronicle_verifier')
         ) as f (role)
         where
             r.rolcanlogin
@@ -895,6 +904,79 @@ def _administrators(session: Session) -> Iterator[Finding]:
         else "grant chronicle_reader to somebody; "
         "select chronicle.add_administrator('somebody', 'organization');",
     )
+
+
+def _gateways(session: Session) -> Iterator[Finding]:
+    """Logins that are believed about who acts."""
+    gateways = _rows(
+        session,
+        """
+        select
+            g.role_name, r.rolname is null as is_gone, coalesce(r.rolsuper, false) as is_superuser,
+            format('select chronicle.remove_trusted_gateway(%L);', g.role_name) as fix
+        from chronicle.trusted_gateways as g
+        left join pg_catalog.pg_roles as r on r.rolname = g.role_name and r.rolcanlogin
+        order by 1
+        """,
+    )
+    bad = False
+    for gateway in gateways:
+        if gateway["is_gone"] or gateway["is_superuser"]:
+            bad = True
+            yield Finding(
+                check="gateways",
+                state="warning",
+                finding=f"{gateway['role_name']} is believed about who acts, and is "
+                + (
+                    "no role that can log in: whoever makes one of that name would be believed"
+                    if gateway["is_gone"]
+                    else "a superuser"
+                ),
+                fix=gateway["fix"],
+            )
+    if not bad:
+        names = ", ".join(gateway["role_name"] for gateway in gateways) or "no login"
+        yield Finding(check="gateways", state="ok", finding=f"{names} is believed without a token")
+
+
+def _stream(session: Session) -> Iterator[Finding]:
+    """What holds back chronicle.events_since: transactions that are open, prepared ones above all.
+
+    Of other people's sessions, only a member of pg_read_all_stats sees since when.
+    """
+    held = _rows(
+        session,
+        """
+        select h.what, h.fix, date_trunc('second', now() - h.since)::text as age
+        from (
+            select
+                format('the prepared transaction %%s', p.gid) as what,
+                format('commit prepared %%L;  -- or rollback, in %%s', p.gid, p.database) as fix,
+                p.prepared as since
+            from pg_catalog.pg_prepared_xacts as p
+            union all
+            select
+                format('an open transaction of %%s, process %%s', a.usename, a.pid),
+                format('select pg_terminate_backend(%%s);', a.pid),
+                a.xact_start
+            from pg_catalog.pg_stat_activity as a
+            where a.backend_xid is not null
+        ) as h
+        where h.since <= now() - %(patience)s
+        order by h.since
+        limit 5
+        """,
+        patience=_PATIENCE,
+    )
+    for row in held:
+        yield Finding(
+            check="stream",
+            state="warning",
+            finding=f"{row['what']} holds back events_since, for {row['age']}",
+            fix=row["fix"],
+        )
+    if not held:
+        yield Finding(check="stream", state="ok", finding="nothing holds back events_since")
 
 
 def _rows(session: Session, query: str, **parameters: object) -> list[dict[str, Any]]:
