@@ -1184,7 +1184,9 @@ begin
             v_context_state := 'asserted';
         end if;
         -- Who acts is one thing: the id and the role of one actor never complete another.
-        if v_actor_id is null and coalesce(_actor_type = v_context.actor_type, true) then
+        if coalesce(v_actor_id = v_context.actor_id, v_actor_id is null)
+            and coalesce(_actor_type = v_context.actor_type, true)
+        then
             v_actor_id := v_context.actor_id;
             _actor_role := coalesce(_actor_role, v_context.actor_role);
         end if;
@@ -1622,7 +1624,7 @@ begin
     from chronicle.read_event_set(_events) as e
     cross join lateral (
         select
-            e.actor_id is null
+            coalesce(e.actor_id = v_context.actor_id, e.actor_id is null)
             and coalesce(e.actor_type = v_context.actor_type, true) as is_of_context
     ) as a
     order by e.place;

@@ -64,7 +64,8 @@ begin
         if jsonb_typeof(v_payload -> 'iat') = 'number'
             and jsonb_typeof(v_payload -> 'exp') = 'number'
             and coalesce(jsonb_typeof(v_payload -> 'nbf'), 'number') = 'number'
-            and coalesce(jsonb_typeof(v_payload -> 'client_info'), 'object') = 'object'
+            and jsonb_typeof(v_payload -> 'actor_id') in ('string', 'number')
+            and coalesce(jsonb_typeof(v_payload -> 'client_info'), 'null') in ('object', 'null')
         then
             v_issued := v_payload ->> 'iat';
             v_expires := v_payload ->> 'exp';

@@ -84,7 +84,9 @@ begin
             v_context_state := 'asserted';
         end if;
         -- Who acts is one thing: the id and the role of one actor never complete another.
-        if v_actor_id is null and coalesce(_actor_type = v_context.actor_type, true) then
+        if coalesce(v_actor_id = v_context.actor_id, v_actor_id is null)
+            and coalesce(_actor_type = v_context.actor_type, true)
+        then
             v_actor_id := v_context.actor_id;
             _actor_role := coalesce(_actor_role, v_context.actor_role);
         end if;

@@ -145,7 +145,7 @@ begin
     from chronicle.read_event_set(_events) as e
     cross join lateral (
         select
-            e.actor_id is null
+            coalesce(e.actor_id = v_context.actor_id, e.actor_id is null)
             and coalesce(e.actor_type = v_context.actor_type, true) as is_of_context
     ) as a
     order by e.place;
