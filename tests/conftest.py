@@ -18,8 +18,15 @@ import psycopg
 import pytest
 
 from pgchronicle import embedded
-from pgchronicle.migrate import MigrationError, migrate
-from support import INSTALLER, MEMBERSHIPS, OUTSIDERS, Cluster, Connection, Database, SharedDatabase
+from support import (
+    INSTALLER,
+    Cluster,
+    Connection,
+    Database,
+    SharedDatabase,
+    lent,
+    make_template,
+)
 
 _CLUSTER = pytest.StashKey[Cluster]()
 _RUN = pytest.StashKey[str]()
@@ -105,7 +112,7 @@ def template(cluster: Cluster, pytestconfig: pytest.Config) -> str:
         made = rivals.execute("select from pg_database where datname = %s", (name,)).rowcount
         if not made:
             try:
-                _make_template(cluster, name)
+                make_template(cluster, name)
             except BaseException:
                 cluster.execute("drop database if exists {} with (force)", name)
                 raise
@@ -124,7 +131,7 @@ def database(cluster: Cluster, template: str, database_names: Iterator[str]) -> 
     """A database of the test's own, migrated; its owner is the installer."""
     name = next(database_names)
     cluster.execute("create database {} owner {} template {}", name, INSTALLER, template)
-    yield from _lent(Database(cluster, name))
+    yield from lent(Database(cluster, name))
 
 
 @pytest.fixture
@@ -136,7 +143,7 @@ def empty_database(
     """A database of the test's own in which nothing is installed; its owner is the installer."""
     name = next(database_names)
     cluster.execute("create database {} owner {}", name, INSTALLER)
-    yield from _lent(Database(cluster, name))
+    yield from lent(Database(cluster, name))
 
 
 @pytest.fixture
@@ -158,29 +165,6 @@ def shared_database(
     shared = SharedDatabase(cluster, name)
     yield shared
     shared.close()
-
-
-def _make_template(cluster: Cluster, name: str) -> None:
-    cluster.make_role(INSTALLER, "login createrole")
-    cluster.execute("create database {} owner {}", name, INSTALLER)
-    try:
-        migrate(cluster.dsn(name, INSTALLER))
-    except MigrationError as error:
-        pytest.fail(f"the template cannot be migrated: {error}", pytrace=False)
-    for role, granted in MEMBERSHIPS.items():
-        cluster.make_role(role)
-        cluster.execute("grant {} to {}", granted, role)
-    for role in OUTSIDERS:
-        cluster.make_role(role)
-    cluster.execute("create schema shop authorization shopkeeper", dbname=name)
-    # A session in it would stop others from making clones.
-    cluster.execute("alter database {} allow_connections false", name)
-
-
-def _lent(database: Database) -> Iterator[Database]:
-    yield database
-    database.close()
-    database.cluster.execute("drop database {} with (force)", database.name)
 
 
 def _drop_all(cluster: Cluster, run: str) -> None:

@@ -13,8 +13,7 @@ from psycopg.rows import namedtuple_row
 
 from ask import run, value, values
 from pgchronicle import embedded
-from pgchronicle.migrate import migrate
-from support import INSTALLER, MEMBERSHIPS, OUTSIDERS, Cluster, Connection, Database
+from support import INSTALLER, Cluster, Connection, Database, lent, make_template
 
 SETTINGS: dict[str, str | int | float | bool] = {
     "max_prepared_transactions": 20,
@@ -30,28 +29,19 @@ def quiet_cluster() -> Generator[Cluster]:
     """A server on which nothing happens but what the test does, with the roles of the others."""
     with embedded.Server(settings=SETTINGS) as server:
         cluster = Cluster(server.host, server.port, "postgres", None)
-        cluster.make_role(INSTALLER, "login createrole")
-        cluster.execute("create database {} owner {}", _TEMPLATE, INSTALLER)
-        migrate(cluster.dsn(_TEMPLATE, INSTALLER))
-        for role, granted in MEMBERSHIPS.items():
-            cluster.make_role(role)
-            cluster.execute("grant {} to {}", granted, role)
-        for role in OUTSIDERS:
-            cluster.make_role(role)
+        make_template(cluster, _TEMPLATE)
         yield cluster
 
 
 def migrated_database(cluster: Cluster, name: str) -> Iterator[Database]:
     """A migrated database on a quiet cluster; what a fixture yields from."""
     cluster.execute("create database {} owner {} template {}", name, INSTALLER, _TEMPLATE)
-    database = Database(cluster, name)
-    yield database
-    # What a test that failed has left prepared would hold back all that come after it.
-    with database.connect(cluster.superuser, autocommit=True) as superuser:
-        for gid in values(superuser, "select gid from pg_prepared_xacts"):
-            run(superuser, f"rollback prepared '{gid}'")
-    database.close()
-    cluster.execute("drop database {} with (force)", name)
+    for one in lent(Database(cluster, name)):
+        yield one
+        # What a test that failed has left prepared would hold back all that come after it.
+        with one.connect(cluster.superuser, autocommit=True) as superuser:
+            for gid in values(superuser, "select gid from pg_prepared_xacts"):
+                run(superuser, f"rollback prepared '{gid}'")
 
 
 def log(session: Connection, resource_id: object) -> Any:

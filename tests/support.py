@@ -4,7 +4,7 @@ else."""
 import os
 import traceback
 import warnings
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +17,7 @@ from psycopg.conninfo import make_conninfo
 from psycopg.rows import TupleRow
 
 from pgchronicle import embedded
+from pgchronicle.migrate import MigrationError, migrate
 
 Connection = psycopg.Connection[TupleRow]
 
@@ -134,6 +135,31 @@ class SharedDatabase(Database):
             connection = self.connect(self.cluster.superuser, autocommit=True)
             connection.execute("set session authorization installer")
         return self._connections[-1]
+
+
+def make_template(cluster: Cluster, name: str) -> None:
+    """Makes a migrated database of which others are clones, and the roles that tests log in as."""
+    cluster.make_role(INSTALLER, "login createrole")
+    cluster.execute("create database {} owner {}", name, INSTALLER)
+    try:
+        migrate(cluster.dsn(name, INSTALLER))
+    except MigrationError as error:
+        pytest.fail(f"the template cannot be migrated: {error}", pytrace=False)
+    for role, granted in MEMBERSHIPS.items():
+        cluster.make_role(role)
+        cluster.execute("grant {} to {}", granted, role)
+    for role in OUTSIDERS:
+        cluster.make_role(role)
+    cluster.execute("create schema shop authorization shopkeeper", dbname=name)
+    # A session in it would stop others from making clones.
+    cluster.execute("alter database {} allow_connections false", name)
+
+
+def lent(database: Database) -> Iterator[Database]:
+    """What a fixture yields from: a database that is closed and dropped in the end."""
+    yield database
+    database.close()
+    database.cluster.execute("drop database {} with (force)", database.name)
 
 
 @contextmanager
