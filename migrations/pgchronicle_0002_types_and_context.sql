@@ -158,13 +158,6 @@ comment on column chronicle.context_secrets.inner_block is
 comment on column chronicle.context_secrets.outer_block is
 'The same with 0x5c.';
 
--- Two blocks drawn apart are no weaker than two made of one key.
-insert into chronicle.context_secrets (key_id, inner_block, outer_block)
-select
-    '' as key_id,
-    chronicle.random_secret() || chronicle.random_secret() as inner_block,
-    chronicle.random_secret() || chronicle.random_secret() as outer_block;
-
 revoke all on chronicle.context_secrets from public;
 grant select on chronicle.context_secrets to chronicle_verifier;
 
@@ -460,7 +453,8 @@ declare
     v_issued numeric;
     v_expires numeric;
     v_context chronicle.event_context;
-    v_claims jsonb := '{}';
+    v_claims jsonb;
+    v_document jsonb;
 begin
     begin
         if octet_length(_token) <= 65536
@@ -536,28 +530,28 @@ begin
     end;
 
     if v_state = 'verified' then
-        perform set_config(
-            'chronicle.context',
-            (
-                select jsonb_build_object(
-                    'verified', v_claims,
-                    'seal', encode(
-                        chronicle.hmac_sha256(
-                            s.inner_block, s.outer_block, chronicle.sealed_text(v_claims)
-                        ),
-                        'hex'
-                    )
+        select
+            jsonb_build_object(
+                'verified', v_claims,
+                'seal', encode(
+                    chronicle.hmac_sha256(
+                        s.inner_block, s.outer_block, chronicle.sealed_text(v_claims)
+                    ),
+                    'hex'
                 )
-                from chronicle.context_secrets as s
-                where s.key_id = ''
-            )::text,
-            true
-        );
-    else
-        perform set_config(
-            'chronicle.context', jsonb_build_object('context_error', v_state)::text, true
-        );
+            )
+        into v_document
+        from chronicle.context_secrets as s
+        where s.key_id = '';
+        -- As text, claims may be longer than the token that brought them.
+        if octet_length(v_document::text) > 65536 then
+            v_state := 'malformed';
+        end if;
     end if;
+    if v_state <> 'verified' then
+        v_document := jsonb_build_object('context_error', v_state);
+    end if;
+    perform set_config('chronicle.context', v_document::text, true);
     return v_state;
 end
 $$;

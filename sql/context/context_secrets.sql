@@ -17,12 +17,5 @@ comment on column chronicle.context_secrets.inner_block is
 comment on column chronicle.context_secrets.outer_block is
 'The same with 0x5c.';
 
--- Two blocks drawn apart are no weaker than two made of one key.
-insert into chronicle.context_secrets (key_id, inner_block, outer_block)
-select
-    '' as key_id,
-    chronicle.random_secret() || chronicle.random_secret() as inner_block,
-    chronicle.random_secret() || chronicle.random_secret() as outer_block;
-
 revoke all on chronicle.context_secrets from public;
 grant select on chronicle.context_secrets to chronicle_verifier;

@@ -20,7 +20,8 @@ declare
     v_issued numeric;
     v_expires numeric;
     v_context chronicle.event_context;
-    v_claims jsonb := '{}';
+    v_claims jsonb;
+    v_document jsonb;
 begin
     begin
         if octet_length(_token) <= 65536
@@ -96,28 +97,28 @@ begin
     end;
 
     if v_state = 'verified' then
-        perform set_config(
-            'chronicle.context',
-            (
-                select jsonb_build_object(
-                    'verified', v_claims,
-                    'seal', encode(
-                        chronicle.hmac_sha256(
-                            s.inner_block, s.outer_block, chronicle.sealed_text(v_claims)
-                        ),
-                        'hex'
-                    )
+        select
+            jsonb_build_object(
+                'verified', v_claims,
+                'seal', encode(
+                    chronicle.hmac_sha256(
+                        s.inner_block, s.outer_block, chronicle.sealed_text(v_claims)
+                    ),
+                    'hex'
                 )
-                from chronicle.context_secrets as s
-                where s.key_id = ''
-            )::text,
-            true
-        );
-    else
-        perform set_config(
-            'chronicle.context', jsonb_build_object('context_error', v_state)::text, true
-        );
+            )
+        into v_document
+        from chronicle.context_secrets as s
+        where s.key_id = '';
+        -- As text, claims may be longer than the token that brought them.
+        if octet_length(v_document::text) > 65536 then
+            v_state := 'malformed';
+        end if;
     end if;
+    if v_state <> 'verified' then
+        v_document := jsonb_build_object('context_error', v_state);
+    end if;
+    perform set_config('chronicle.context', v_document::text, true);
     return v_state;
 end
 $$;
