@@ -10,11 +10,13 @@ with psycopg.connect() as connection:
 from importlib.metadata import version
 
 from pgchronicle.async_client import AsyncChronicle
+from pgchronicle.async_stream import AsyncEventStream
 from pgchronicle.client import Chronicle
 from pgchronicle.errors import (
     ActorRequiredError,
     AppendOnlyError,
     ChronicleError,
+    ContextRefusedError,
     EventIdTakenError,
     EventsWouldBeLostError,
     HistoryIncompleteError,
@@ -30,6 +32,7 @@ from pgchronicle.errors import (
 )
 from pgchronicle.models import (
     ContextFields,
+    ContextKey,
     Event,
     EventFields,
     EventFilters,
@@ -45,20 +48,27 @@ from pgchronicle.models import (
     TrackedTable,
 )
 from pgchronicle.signing import ContextSigner
+from pgchronicle.sinks import AsyncSink, Sink
+from pgchronicle.stream import EventStream
 
 __all__ = [
     "ActorRequiredError",
     "AppendOnlyError",
     "AsyncChronicle",
+    "AsyncEventStream",
+    "AsyncSink",
     "Chronicle",
     "ChronicleError",
     "ContextFields",
+    "ContextKey",
+    "ContextRefusedError",
     "ContextSigner",
     "Event",
     "EventFields",
     "EventFilters",
     "EventIdTakenError",
     "EventPage",
+    "EventStream",
     "EventsWouldBeLostError",
     "HistoryIncompleteError",
     "ImportProgress",
@@ -75,6 +85,7 @@ __all__ = [
     "RowChangeFilters",
     "RowChangePage",
     "Setting",
+    "Sink",
     "SnapshotProgress",
     "TooLargeError",
     "TrackedTable",

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
@@ -15,7 +16,8 @@ from psycopg.types.json import set_json_loads
 
 from pgchronicle._json import loads
 from pgchronicle._statements import Statement
-from pgchronicle.errors import explained
+from pgchronicle.errors import ChronicleError, explained
+from pgchronicle.models import ContextFields
 
 if TYPE_CHECKING:
     from psycopg_pool import ConnectionPool
@@ -23,9 +25,31 @@ if TYPE_CHECKING:
 Connection: TypeAlias = psycopg.Connection[Any]
 _Row = TypeVar("_Row")
 
-# With a pool: the connection of the context that this thread or task is in, for each source.
-_held: ContextVar[Mapping["Source", Connection]] = ContextVar(
-    "pgchronicle_held", default=MappingProxyType({})
+
+@dataclass(slots=True, eq=False)
+class _Block:
+    """A stretch of one transaction in which somebody acts."""
+
+    said: ContextFields
+    outer: "_Block | None"
+    inner: "_Block | None" = None
+    connection: Connection | None = None
+    is_over: bool = False
+
+    def end(self) -> None:
+        """Also of the blocks within it: their connection is somebody else's now."""
+        if self.outer is not None and self.outer.inner is self:
+            self.outer.inner = None
+        block: _Block | None = self
+        while block is not None:
+            block.connection, block.is_over = None, True
+            block = block.inner
+
+
+# The innermost block for each source. Tasks take it along from where they were started, and may
+# outlive it.
+_blocks: ContextVar[Mapping["Source", _Block]] = ContextVar(
+    "pgchronicle_blocks", default=MappingProxyType({})
 )
 
 
@@ -33,7 +57,8 @@ class Source:
     """A connection or a pool, which stays the caller's.
 
     Args:
-        given: a psycopg connection, or a psycopg_pool connection pool.
+        given: a psycopg connection, or a psycopg_pool connection pool; None: there is none, and
+            whatever needs one is refused.
 
     Raises:
         TypeError: it is something else.
@@ -41,13 +66,17 @@ class Source:
 
     __slots__ = ("_given",)
 
-    def __init__(self, given: "Connection | ConnectionPool[Any]") -> None:
-        if not isinstance(given, psycopg.Connection) and not _is_pool(given):
+    def __init__(self, given: "Connection | ConnectionPool[Any] | None") -> None:
+        if given is not None and not (isinstance(given, psycopg.Connection) or _is_pool(given)):
             raise TypeError(
                 "a psycopg.Connection or a psycopg_pool.ConnectionPool is needed, "
                 f"not {type(given).__qualname__}"
             )
         self._given = given
+
+    @property
+    def is_given(self) -> bool:
+        return self._given is not None
 
     def run(self, statement: Statement) -> None:
         self.rows(statement, tuple_row)
@@ -84,12 +113,17 @@ class Source:
 
     @contextmanager
     def connection(self) -> Generator[Connection]:
-        """The caller's connection, or that of the surrounding context, or one from the pool."""
-        held = _held.get().get(self)
-        if held is not None:
-            yield held
-        elif isinstance(self._given, psycopg.Connection):
+        """The caller's connection, or that of the surrounding block, or one from the pool."""
+        block = self._block()
+        if isinstance(self._given, psycopg.Connection):
             yield self._given
+        elif block is not None and block.inner is None and block.connection is not None:
+            yield block.connection
+        elif self._given is None:
+            raise ChronicleError(
+                "this client has a sink and no database",
+                hint="Make it over a connection or a pool as well.",
+            )
         else:
             with self._given.connection() as connection:
                 yield connection
@@ -106,20 +140,52 @@ class Source:
                 yield connection
 
     @contextmanager
-    def held_transaction(self) -> Generator[Connection]:
-        """The same, and all calls of this thread or task go over the one connection."""
+    def block(self, said: ContextFields) -> Generator[Connection]:
+        """The same, and what the caller asks for within it goes over the one connection.
+
+        A task that was started within a block is part of it. Where another task has gone further
+        in, who acts there is not who acts here: a pool lends another connection then.
+
+        Args:
+            said: who acts in the block, in the words of the caller.
+
+        Raises:
+            ChronicleError: another task is within a block over the same connection.
+        """
+        outer = self._block()
+        if outer is not None and outer.inner is not None:
+            if isinstance(self._given, psycopg.Connection):
+                raise ChronicleError(
+                    "another task or thread is in a context over the same connection",
+                    detail="Who acts would be mixed up: a transaction has one context at a time.",
+                    hint="Give each its own connection, or make the client over a pool.",
+                )
+            outer = None
         with self.transaction() as connection:
-            held = _held.get()
-            if self in held:
-                yield connection
-                return
-            _held.set({**held, self: connection})
+            block = _Block(said, outer, connection=connection)
+            if outer is not None:
+                outer.inner = block
+            _blocks.set({**_blocks.get(), self: block})
             try:
                 yield connection
             finally:
+                block.end()
                 # Not the token of the set: a framework may enter in one thread and leave in
                 # another.
-                _held.set({source: c for source, c in _held.get().items() if source is not self})
+                blocks = {source: b for source, b in _blocks.get().items() if source is not self}
+                _blocks.set(blocks if outer is None else {**blocks, self: outer})
+
+    def said(self) -> ContextFields | None:
+        """What was said at the beginning of the block in which the caller's next statement is."""
+        block = self._block()
+        return None if block is None or block.inner is not None else block.said
+
+    def _block(self) -> _Block | None:
+        """The innermost block around the caller that is not over."""
+        block = _blocks.get().get(self)
+        while block is not None and block.is_over:
+            block = block.outer
+        return block
 
 
 def _is_pool(given: object) -> bool:

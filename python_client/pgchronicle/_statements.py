@@ -13,10 +13,11 @@ from typing import Any, cast
 
 from psycopg import sql
 
-from pgchronicle import _json
+from pgchronicle import _json, ambient
 from pgchronicle.errors import WrongFieldError
 from pgchronicle.models import (
     ContextFields,
+    ContextKey,
     Event,
     EventFields,
     EventFilters,
@@ -153,17 +154,29 @@ class Statement:
 
 
 def _select(source: str, model: type[Any]) -> str:
-    columns = ", ".join(f"e.{field.name}" for field in fields(model))
-    return f"select {columns}\nfrom {source} as e"
+    return f"select {_columns(model)}\nfrom {source} as e"
+
+
+def _columns(model: type[Any]) -> str:
+    return ", ".join(f"e.{field.name}" for field in fields(model))
 
 
 _EVENTS = _select("chronicle.events", Event)
 _ROW_CHANGES = _select("chronicle.row_changes", RowChange)
 _TRACKED_TABLES = _select("chronicle.tracked_tables", TrackedTable)
 _SETTINGS = _select("chronicle.settings", Setting)
+_CONTEXT_KEYS = _select("chronicle.context_keys", ContextKey)
 
 
 # Writing
+
+
+def surrounded(event: EventFields, around: ContextFields) -> EventFields:
+    """The event with what it does not say itself, as a context would complete it."""
+    if not around:
+        return event
+    said = {name: value for name, value in event.items() if name in CONTEXT_FIELDS}
+    return {**event, **ambient.merged(around, cast(ContextFields, said))}
 
 
 def log_audit_event(event: EventFields) -> Statement:
@@ -223,8 +236,24 @@ def enter_context(context: ContextFields) -> Statement:
     return Statement(query.replace(b"%s", _call("set_context", tuple(given))), given)
 
 
+def outer_context() -> Statement:
+    """The value that stands now, when the transaction began, and its challenge."""
+    return Statement(
+        b"""
+        select
+            pg_catalog.current_setting('chronicle.context', true),
+            extract(epoch from pg_catalog.now())::text,
+            chronicle.context_challenge()
+        """,
+        {},
+    )
+
+
 def leave_context(outer: str | None, began: str) -> Statement:
-    """Brings the outer value back, unless the transaction in which it stood is over."""
+    """Brings the outer value back, unless the transaction in which it stood is over.
+
+    It needs no right: the role may be another by now.
+    """
     return Statement(
         b"""
         select pg_catalog.set_config('chronicle.context', %(outer)s::text, true)
@@ -232,6 +261,14 @@ def leave_context(outer: str | None, began: str) -> Statement:
         """,
         {"outer": outer or "", "began": began},
     )
+
+
+def set_signed_context(token: str) -> Statement:
+    return Statement(b"select chronicle.set_signed_context(%(token)s::text)", {"token": token})
+
+
+def context_challenge() -> Statement:
+    return Statement(b"select chronicle.context_challenge()", {})
 
 
 def current_context() -> Statement:
@@ -269,6 +306,19 @@ def row_changes(
         parameters["table_ids"] = table_ids
     order = _BY_SEQ if "record_id" in parameters else _BY_TIME
     return _page(_ROW_CHANGES, conditions, parameters, order, limit, cursor)
+
+
+def events_since(cursor: str | None, limit: int) -> Statement:
+    """Each row begins with the cursor behind its event."""
+    query = f"""
+        select chronicle.event_cursor(e), {_columns(Event)}
+        from chronicle.events_since(%(cursor)s::text, %(limit)s::integer) as e
+    """  # noqa: S608  the columns are ours
+    return Statement(query.encode(), {"cursor": cursor, "limit": str(limit)}, returns_json=True)
+
+
+def stream_head() -> Statement:
+    return Statement(b"select chronicle.stream_head()", {})
 
 
 def event_page(rows: list[Event], limit: int) -> EventPage:
@@ -538,6 +588,34 @@ def add_administrator(principal: str, organization_id: object) -> Statement:
 
 def remove_administrator(principal: str, organization_id: object) -> Statement:
     return _administrator(b"remove_administrator", principal, organization_id)
+
+
+def add_context_key(key_id: str, secret: bytes | None) -> Statement:
+    query = b"select chronicle.add_context_key(%(key_id)s::text, %(secret)s::bytea)"
+    return Statement(query, {"key_id": key_id, "secret": secret})
+
+
+def retire_context_key(key_id: str) -> Statement:
+    return Statement(b"select chronicle.retire_context_key(%(key_id)s::text)", {"key_id": key_id})
+
+
+def context_keys() -> Statement:
+    return Statement(f"{_CONTEXT_KEYS}\norder by e.created_at, e.key_id".encode(), {})
+
+
+def add_trusted_gateway(role_name: str) -> Statement:
+    query = b"select chronicle.add_trusted_gateway(%(role_name)s::text)"
+    return Statement(query, {"role_name": role_name})
+
+
+def remove_trusted_gateway(role_name: str) -> Statement:
+    query = b"select chronicle.remove_trusted_gateway(%(role_name)s::text)"
+    return Statement(query, {"role_name": role_name})
+
+
+def trusted_gateways() -> Statement:
+    query = b"select g.role_name from chronicle.trusted_gateways as g order by g.role_name"
+    return Statement(query, {})
 
 
 def ensure_partitions(ahead: int | None) -> Statement:

@@ -6,20 +6,22 @@ rows.
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast, overload
 from uuid import UUID
 
 from psycopg.pq import TransactionStatus
 from psycopg.rows import AsyncRowFactory, class_row, dict_row, scalar_row, tuple_row
 
-from pgchronicle import _statements
+from pgchronicle import _statements, ambient
 from pgchronicle._async_source import AsyncConnection, AsyncSource
-from pgchronicle.errors import NotTrackedError
+from pgchronicle.async_stream import AsyncEventStream
+from pgchronicle.errors import ContextRefusedError, NotTrackedError
 from pgchronicle.models import (
     CaptureMode,
     ContextFields,
+    ContextKey,
     Event,
     EventFields,
     EventFilters,
@@ -37,6 +39,8 @@ from pgchronicle.models import (
     TrackedTable,
     TruncateMode,
 )
+from pgchronicle.signing import ContextSigner
+from pgchronicle.sinks import AsyncSink, async_record
 
 if TYPE_CHECKING:
     from psycopg_pool import AsyncConnectionPool
@@ -73,14 +77,34 @@ class AsyncChronicle:
 
     psycopg reads times in the DateStyle ISO only, which the connection has by default.
 
+    Who acts is said by ``context``, or by a scope of ``pgchronicle.ambient`` around the caller: an
+    event takes from there what it does not say itself.
+
     Args:
         source: where the log is. It stays the caller's, who closes it.
+        signer: signs every context, so that the server knows who acts instead of being told.
+        sink: takes the events that are logged, in the place of the database. Without a source,
+            nothing but logging is possible.
+
+    Raises:
+        TypeError: the source is neither a connection nor a pool, or there is neither a source nor a
+            sink.
     """
 
-    __slots__ = ("_source",)
+    __slots__ = ("_signer", "_sink", "_source")
 
-    def __init__(self, source: "AsyncConnection | AsyncConnectionPool[Any]") -> None:
+    def __init__(
+        self,
+        source: "AsyncConnection | AsyncConnectionPool[Any] | None" = None,
+        *,
+        signer: ContextSigner | None = None,
+        sink: AsyncSink | None = None,
+    ) -> None:
+        if source is None and sink is None:
+            raise TypeError("a connection, a pool or a sink is needed")
         self._source = AsyncSource(source)
+        self._signer = signer
+        self._sink = sink
 
     # Writing
 
@@ -100,6 +124,9 @@ class AsyncChronicle:
             EventIdTakenError: the id belongs to another event.
             NotRegisteredError: its resource type or action, while that is enforced.
         """
+        event = _statements.surrounded(event, self._unsaid())
+        if self._sink is not None:
+            return await async_record(self._sink, event)
         event_id: UUID = await self._source.value(_statements.log_audit_event(event))
         return event_id
 
@@ -114,7 +141,11 @@ class AsyncChronicle:
         Raises:
             ChronicleError: as ``log_audit_event``; the message names the place of the event.
         """
-        parts = _statements.log_audit_events(events)
+        around = self._unsaid()
+        surrounded = (_statements.surrounded(event, around) for event in events)
+        if self._sink is not None:
+            return [await async_record(self._sink, event) for event in surrounded]
+        parts = _statements.log_audit_events(surrounded)
         first = list(islice(parts, 2))
         ids: list[UUID] = []
         async with self._source.transaction() as connection:
@@ -141,13 +172,20 @@ class AsyncChronicle:
     async def context(self, **context: Unpack[ContextFields]) -> AsyncGenerator[AsyncConnection]:
         """Says who acts, for all events of the block, captured ones too.
 
-        It replaces the context around it, which is back when the block ends, however it ends. A
-        connection in autocommit mode gets a transaction for the block unless it is in one; a pool
+        What surrounds the block is inherited: of a ``context`` or a scope of
+        ``pgchronicle.ambient``, as ``ambient.merged`` puts them together; and the block is such a
+        scope. The context of the transaction, whoever set it, is back when the block ends, however
+        it ends.
+
+        A connection in autocommit mode gets a transaction for the block unless it is in one; a pool
         lends one connection for it. Otherwise the transaction is the caller's, and a commit inside
-        the block ends the context early.
+        the block ends the context early. A block that is left while the transaction has failed
+        restores nothing, as nothing can be done then but roll back: roll back to a savepoint inside
+        the block or to one from before it, as ``connection.transaction()`` does by itself.
 
         Yields:
-            The connection, on which the caller's own statements are part of it.
+            The connection, on which the caller's own statements are part of it. None where there is
+            a sink and no database.
 
         Args:
             context: the fields of the context; see ``ContextFields``.
@@ -155,17 +193,23 @@ class AsyncChronicle:
         Raises:
             WrongFieldError: a field has a value that it cannot have.
             TooLargeError: more than 65536 bytes.
+            ContextRefusedError: it was signed, and the server does not believe it.
+            MissingFieldError: it is to be signed and does not name who acts.
         """
-        statement = _statements.enter_context(context)
-        async with self._source.held_transaction() as connection:
-            outer, began, _ = await self._source.row(statement, tuple_row, connection)
-            try:
-                yield connection
-            finally:
-                # After an error there is nothing to restore: a rollback, also to a savepoint, does.
-                if connection.info.transaction_status == TransactionStatus.INTRANS:
-                    leave = _statements.leave_context(outer, began)
-                    await self._source.rows(leave, tuple_row, connection)
+        with ambient.scope(**context):
+            said = ambient.fields()
+            if not self._source.is_given:
+                # Nobody who has no database asks for its connection.
+                yield cast("AsyncConnection", None)
+                return
+            async with self._source.block(said) as connection:
+                outer, began = await self._enter_context(said, connection)
+                try:
+                    yield connection
+                finally:
+                    # After an error there is nothing to restore: a rollback does.
+                    if connection.info.transaction_status == TransactionStatus.INTRANS:
+                        await self._leave_context(outer, began, connection)
 
     async def current_context(self) -> dict[str, Any]:
         """What events of this transaction will say about who acts, with ``context_state``."""
@@ -175,6 +219,23 @@ class AsyncChronicle:
     async def clear_context(self) -> None:
         """Forgets the context for the rest of the transaction."""
         await self._source.run(_statements.clear_context())
+
+    async def context_challenge(self) -> str:
+        """Names the transaction, for a token that is made elsewhere."""
+        challenge: str = await self._source.value(_statements.context_challenge())
+        return challenge
+
+    async def set_signed_context(self, token: str) -> str:
+        """Says who acts until the transaction ends, by a token that proves it.
+
+        Returns "verified", or what is wrong with it: "malformed", "unknown_key", "bad_signature",
+        "expired" or "wrong_transaction". The events of the transaction are marked malformed then.
+
+        Args:
+            token: as ``ContextSigner.token`` makes it, for the challenge of this transaction.
+        """
+        state: str = await self._source.value(_statements.set_signed_context(token))
+        return state
 
     # Reading
 
@@ -200,6 +261,42 @@ class AsyncChronicle:
         """One event; None when there is none of that id, or the caller may not see it."""
         rows = await self._source.rows(_statements.event(event_id), class_row(Event))
         return rows[0] if rows else None
+
+    def events_since(
+        self,
+        cursor: str | None = None,
+        *,
+        batch_size: int = 1000,
+        poll: timedelta | None = None,
+    ) -> AsyncEventStream:
+        """All events that the caller may see, each exactly once, those of a record in their order.
+
+        An event comes once every transaction is over that was open when it was written: one that
+        stays open holds the stream back, and the caller's own does too. So read over a pool, where
+        each batch is a transaction of its own, or in autocommit mode::
+
+            stream = log.events_since(kept, poll=timedelta(seconds=1))
+            async for event in stream:
+                await forward(event)
+                kept = stream.cursor
+
+        Args:
+            cursor: behind which event to begin; None is the beginning of the log.
+            batch_size: how many events to ask for at a time, 1 to 100000.
+            poll: how long to wait when no further event is settled; None ends the iteration then.
+
+        Raises:
+            ValueError: poll is not more than nothing.
+            WrongFieldError: when iterated: the cursor is none, or a wrong batch_size.
+            psycopg.errors.ObjectNotInPrerequisiteState: when iterated: the cursor, or the log, is
+                from another server.
+        """
+        return AsyncEventStream(self._source, cursor, batch_size, poll)
+
+    async def stream_head(self) -> str:
+        """The cursor behind all events that are settled now, for who wants no past."""
+        cursor: str = await self._source.value(_statements.stream_head())
+        return cursor
 
     async def row_changes(
         self, *, limit: int = 100, cursor: str | None = None, **filters: Unpack[RowChangeFilters]
@@ -535,12 +632,13 @@ class AsyncChronicle:
         await self._source.run(_statements.register_action(name, description))
 
     async def add_administrator(self, principal: str, organization_id: Id = None) -> None:
-        """Lets a database role read the events of an organization, which is an event.
+        """Lets somebody read the events of an organization, which is an event.
 
-        The role needs to be granted chronicle_reader as well. Harmless to repeat.
+        The database role needs to be granted chronicle_reader as well. Harmless to repeat.
 
         Args:
-            principal: the database role.
+            principal: a database role, or who acts in a verified context: ``user:ada``, that is
+                actor_type and actor_id.
             organization_id: None makes a super administrator, who reads system-wide events.
         """
         await self._source.run(_statements.add_administrator(principal, organization_id))
@@ -552,6 +650,63 @@ class AsyncChronicle:
             NotFoundError: they are no administrator of it.
         """
         await self._source.run(_statements.remove_administrator(principal, organization_id))
+
+    async def add_context_key(self, key_id: str, secret: bytes | None = None) -> bytes:
+        """Adds a key whose tokens are accepted from now on, which is an event; returns its secret.
+
+        Nobody can read the secret again.
+
+        Args:
+            key_id: 1 to 100 letters, digits, dots, dashes, underscores.
+            secret: at least 32 bytes; None lets the server draw 32.
+
+        Raises:
+            WrongFieldError: a wrong name or a short secret.
+            NotAllowedError: the caller is no chronicle_admin.
+            psycopg.errors.UniqueViolation: there is such a key.
+        """
+        drawn: bytes = await self._source.value(_statements.add_context_key(key_id, secret))
+        return drawn
+
+    async def retire_context_key(self, key_id: str) -> None:
+        """Accepts no tokens of a key any more, which is an event.
+
+        Raises:
+            NotFoundError: there is none.
+            NotAllowedError: the caller is no chronicle_admin.
+        """
+        await self._source.run(_statements.retire_context_key(key_id))
+
+    async def context_keys(self) -> list[ContextKey]:
+        """The keys whose tokens are accepted, oldest first."""
+        return await self._source.rows(_statements.context_keys(), class_row(ContextKey))
+
+    async def add_trusted_gateway(self, role_name: str) -> None:
+        """Believes what sessions of a login role say about who acts, which is an event.
+
+        Whoever can run SQL over such a session can claim to be anyone. Harmless to repeat.
+
+        Args:
+            role_name: with which the service logs in.
+
+        Raises:
+            NotAllowedError: the caller is no chronicle_admin.
+            psycopg.errors.UndefinedObject: there is no such role, or it can not log in.
+        """
+        await self._source.run(_statements.add_trusted_gateway(role_name))
+
+    async def remove_trusted_gateway(self, role_name: str) -> None:
+        """Believes them no more, which is an event.
+
+        Raises:
+            NotFoundError: it is no trusted gateway.
+            NotAllowedError: the caller is no chronicle_admin.
+        """
+        await self._source.run(_statements.remove_trusted_gateway(role_name))
+
+    async def trusted_gateways(self) -> list[str]:
+        """The login roles whose sessions are believed."""
+        return await self._source.rows(_statements.trusted_gateways(), scalar_row)
 
     async def ensure_partitions(self, ahead: int | None = None) -> list[str]:
         """Makes the partitions of the log that are missing and returns their names.
@@ -565,6 +720,35 @@ class AsyncChronicle:
             WrongFieldError: outside 0 to 1000.
         """
         return await self._source.rows(_statements.ensure_partitions(ahead), scalar_row)
+
+    def _unsaid(self) -> ContextFields:
+        """What surrounds the caller, unless the context of the transaction says just that."""
+        around = ambient.fields()
+        said = self._source.said() if self._sink is None else None
+        return {} if around == said else around
+
+    async def _enter_context(
+        self, said: ContextFields, connection: AsyncConnection
+    ) -> tuple[str | None, str]:
+        """Returns the value from before and when the transaction began."""
+        if self._signer is None:
+            statement = _statements.enter_context(said)
+            outer, began, _ = await self._source.row(statement, tuple_row, connection)
+            return outer, began
+        statement = _statements.outer_context()
+        outer, began, challenge = await self._source.row(statement, tuple_row, connection)
+        statement = _statements.set_signed_context(self._signer.token(challenge, said))
+        state = await self._source.row(statement, scalar_row, connection)
+        if state != "verified":
+            await self._leave_context(outer, began, connection)
+            raise ContextRefusedError(state, self._signer.key_id)
+        return outer, began
+
+    async def _leave_context(
+        self, outer: str | None, began: str, connection: AsyncConnection
+    ) -> None:
+        statement = _statements.leave_context(outer, began)
+        await self._source.rows(statement, tuple_row, connection)
 
     async def _table_ids(self, table: Table | None) -> list[int] | None:
         if table is None:

@@ -98,6 +98,33 @@ class NotAllowedError(ChronicleError):
     """The database role lacks the right to do this."""
 
 
+class ContextRefusedError(ChronicleError):
+    """The server did not believe the signed context.
+
+    Attributes:
+        reason: what ``chronicle.set_signed_context`` answered.
+    """
+
+    def __init__(self, reason: str, key_id: str) -> None:
+        super().__init__(
+            f"the signed context is refused: {reason}",
+            detail=f'It was signed with the key "{key_id}".',
+            hint=_REFUSALS.get(reason),
+        )
+        self.reason = reason
+
+
+_REFUSALS = {
+    "unknown_key": "context_keys() shows which keys the server knows, add_context_key() adds one.",
+    "bad_signature": "The secret is not the one that the server has for this key.",
+    "expired": "The clock here is behind that of the server: set it, or sign for longer.",
+    "malformed": "The clock here is more than a minute ahead of that of the server; or a field has "
+    "a value that it can not have: a wrong actor_type, ip_address or ai_operation_id, or an id of "
+    "more than 1000 bytes.",
+    "wrong_transaction": "Something between here and the server gives each statement a transaction "
+    "of its own, as a pooler in statement mode does.",
+}
+
 ERRORS: dict[str, type[ChronicleError]] = {
     "ZC001": EventIdTakenError,
     "ZC002": NotRegisteredError,

@@ -335,6 +335,14 @@ class ImportProgress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ContextKey:
+    """A row of ``chronicle.context_keys``: a key whose tokens are accepted."""
+
+    key_id: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
     """A row of ``chronicle.settings``."""
 

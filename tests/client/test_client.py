@@ -20,6 +20,7 @@ from ask import run, value, values
 from pgchronicle import (
     Chronicle,
     ContextFields,
+    ContextKey,
     Event,
     EventFields,
     EventFilters,
@@ -32,7 +33,13 @@ from pgchronicle import (
     _statements,
     models,
 )
-from pgchronicle.errors import EventIdTakenError, NotTrackedError, WrongFieldError
+from pgchronicle.errors import (
+    EventIdTakenError,
+    NotAllowedError,
+    NotFoundError,
+    NotTrackedError,
+    WrongFieldError,
+)
 from support import Connection, Database, acting_as
 
 READ_PAGE: Any = {"actor_type": "user", "action_type": "read", "resource_type": "page"}
@@ -266,7 +273,7 @@ def test_argument_that_does_not_exist_is_an_error_of_the_program(app: Chronicle)
         app.log_audit_event(**READ_PAGE, **misspelt)
     with pytest.raises(TypeError, match="'actor_typ'"):
         app.log_audit_events([page_read(**misspelt)])
-    with pytest.raises(TypeError, match="'actor_typ'"), app.context(**misspelt):
+    with pytest.raises(TypeError, match="actor_typ"), app.context(**misspelt):
         pass
     with pytest.raises(TypeError, match="'actor_typ'"):
         app.events(**misspelt)
@@ -829,6 +836,41 @@ def test_administrators_come_and_go(db: Connection) -> None:
     assert values(db, query) == []
 
 
+def test_keys_come_and_go(db: Connection) -> None:
+    log = read(db)
+    drawn = log.add_context_key("new")
+    assert (type(drawn), len(drawn)) == (bytes, 32)
+    assert log.add_context_key("old", bytes(range(32))) == bytes(range(32))
+    keys = log.context_keys()
+    assert [key.key_id for key in keys] == ["new", "old"]
+    assert all(key.created_at.tzinfo for key in keys)
+    with pytest.raises(WrongFieldError, match="31 bytes"), db.transaction():
+        log.add_context_key("short", bytes(31))
+    with pytest.raises(psycopg.errors.UniqueViolation), db.transaction():
+        log.add_context_key("old")
+    log.retire_context_key("old")
+    assert [key.key_id for key in log.context_keys()] == ["new"]
+    with pytest.raises(NotFoundError), db.transaction():
+        log.retire_context_key("old")
+    with acting_as(db, "app"), pytest.raises(NotAllowedError), db.transaction():
+        read(db).add_context_key("mine")
+
+
+def test_gateways_come_and_go(db: Connection) -> None:
+    log = read(db)
+    for role in ("auditor", "app", "app"):
+        log.add_trusted_gateway(role)
+    assert log.trusted_gateways() == ["app", "auditor"]
+    with acting_as(db, "app"), Chronicle(db).context(actor_id=7, actor_type="user"):
+        assert Chronicle(db).current_context()["context_state"] == "verified"
+    log.remove_trusted_gateway("app")
+    assert log.trusted_gateways() == ["auditor"]
+    with pytest.raises(NotFoundError), db.transaction():
+        log.remove_trusted_gateway("app")
+    with pytest.raises(psycopg.errors.UndefinedObject), db.transaction():
+        log.add_trusted_gateway("nobody")
+
+
 def test_partitions_are_made_ahead(db: Connection) -> None:
     log = read(db)
     assert len(log.ensure_partitions(5)) == 2
@@ -892,6 +934,7 @@ def test_arguments_are_those_of_the_function(
         ("row_changes", RowChange),
         ("tracked_tables", TrackedTable),
         ("settings", Setting),
+        ("context_keys", ContextKey),
     ],
 )
 def test_fields_are_the_columns(db: Connection, source: str, model: type[Any]) -> None:

@@ -13,7 +13,7 @@ import pytest
 from psycopg_pool import ConnectionPool
 
 from ask import rows, run, values
-from pgchronicle import Chronicle
+from pgchronicle import Chronicle, ambient
 from pgchronicle.errors import TooLargeError, WrongFieldError
 from support import Connection, Database, acting_as
 
@@ -99,14 +99,68 @@ def test_logged_and_captured_events_of_the_block_carry_it(db: Connection) -> Non
     ]
 
 
-def test_inner_context_replaces_the_outer_one_and_gives_way_to_it(app: Chronicle) -> None:
-    with app.context(actor_type="user", actor_id="outer", reason="outer"):
-        with app.context(actor_type="user", actor_id="inner"):
-            assert app.current_context() == asserted(actor_type="user", actor_id="inner")
-        assert app.current_context() == asserted(
-            actor_type="user", actor_id="outer", reason="outer"
-        )
+def test_inner_context_completes_the_outer_one_and_gives_way_to_it(app: Chronicle) -> None:
+    outer = asserted(actor_type="user", actor_id="ada", client_info={"build": 7})
+    with app.context(actor_type="user", actor_id="ada", client_info={"build": 7}):
+        with app.context(reason="ticket 7", client_info={"screen": "prices"}):
+            assert app.current_context() == outer | {
+                "reason": "ticket 7",
+                "client_info": {"build": 7, "screen": "prices"},
+            }
+        assert app.current_context() == outer
     assert app.current_context() == ABSENT
+
+
+def test_inner_context_of_another_actor_takes_nothing_of_the_outer_one(app: Chronicle) -> None:
+    with (
+        app.context(actor_type="user", actor_id="ada", actor_role="clerk", request_id="r"),
+        app.context(actor_type="ai", actor_id="bot"),
+    ):
+        assert app.current_context() == asserted(actor_type="ai", actor_id="bot", request_id="r")
+
+
+def test_context_inherits_what_is_said_around_it_without_a_database(app: Chronicle) -> None:
+    with ambient.scope(request_id="r", actor_type="user"):
+        with app.context(actor_id="ada"):
+            said = {"request_id": "r", "actor_type": "user", "actor_id": "ada"}
+            assert app.current_context() == asserted(**said)
+            assert ambient.fields() == said
+        assert ambient.fields() == {"request_id": "r", "actor_type": "user"}
+
+
+def recorded(log: Chronicle, event_id: UUID) -> tuple[str | None, str | None, str | None]:
+    event = log.event(event_id)
+    assert event is not None
+    return event.actor_id, event.actor_role, event.request_id
+
+
+def test_logged_event_carries_what_is_said_around_it(db: Connection) -> None:
+    log = Chronicle(db)
+    with ambient.scope(actor_type="user", actor_id="ada", actor_role="clerk", request_id="r"):
+        single = log.log_audit_event(**PAGE)
+        (another,) = log.log_audit_events([PAGE | {"actor_id": "bob", "actor_type": "user"}])
+        with log.context():
+            inside = log.log_audit_event(**PAGE)
+    assert recorded(log, single) == ("ada", "clerk", "r")
+    assert recorded(log, another) == ("bob", None, "r")
+    assert recorded(log, inside) == ("ada", "clerk", "r")
+
+
+def test_actor_who_is_named_within_the_block_is_on_the_events_that_follow(db: Connection) -> None:
+    """As by a dependency that authenticates, when middleware has opened the block."""
+    log = Chronicle(db)
+    with log.context(request_id="r", actor_type="anonymous"):
+        ambient.annotate(actor_type="user", actor_id="ada")
+        event_id = log.log_audit_event(**PAGE)
+    assert recorded(log, event_id) == ("ada", None, "r")
+
+
+def test_context_is_left_whatever_the_role_is_by_then(db: Connection) -> None:
+    block = Chronicle(db).context(actor_id="ada")
+    block.__enter__()
+    with acting_as(db, "stranger"):
+        block.__exit__(None, None, None)
+    assert values(db, "select current_setting('chronicle.context')") == [""]
 
 
 def test_what_sql_had_set_comes_back(db: Connection, app: Chronicle) -> None:

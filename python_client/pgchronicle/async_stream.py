@@ -1,0 +1,59 @@
+"""The log as an iterator: every settled event once, in the order of the stream."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any, Self
+
+import psycopg
+
+from pgchronicle import _statements
+from pgchronicle._async_source import AsyncSource
+from pgchronicle.models import Event
+
+
+class AsyncEventStream:
+    """The events behind a cursor, as the caller may see them; see ``events_since``.
+
+    After an error, or when it has ended, asking for the next event goes on behind the last one.
+
+    Attributes:
+        cursor: stands behind the event last given. Keep it, and ``events_since`` goes on from
+            there, in another process too. None: before the first event of all.
+    """
+
+    __slots__ = ("_batch", "_batch_size", "_poll", "_source", "cursor")
+
+    def __init__(
+        self, source: AsyncSource, cursor: str | None, batch_size: int, poll: timedelta | None
+    ) -> None:
+        if poll is not None and poll <= timedelta(0):
+            raise ValueError(f"poll is {poll}, not more than nothing")
+        self.cursor = cursor
+        self._source = source
+        self._batch_size = batch_size
+        self._poll = poll
+        self._batch: deque[tuple[str, Event]] = deque()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Event:
+        while not self._batch:
+            statement = _statements.events_since(self.cursor, self._batch_size)
+            self._batch.extend(await self._source.rows(statement, _cursor_and_event))
+            if not self._batch:
+                if self._poll is None:
+                    raise StopAsyncIteration
+                await asyncio.sleep(self._poll.total_seconds())
+        self.cursor, event = self._batch.popleft()
+        return event
+
+
+def _cursor_and_event(
+    cursor: psycopg.AsyncCursor[Any],
+) -> Callable[[Sequence[Any]], tuple[str, Event]]:
+    """A row factory for ``_statements.events_since``."""
+    names = [column.name for column in (cursor.description or ())[1:]]
+    return lambda values: (values[0], Event(**dict(zip(names, values[1:], strict=True))))
