@@ -62,8 +62,9 @@ begin
                     'the cursor or the log has one above that.',
                     v_next
                 ),
-                hint = 'The cursor is of another server, or the log was copied from one: '
-                    'begin again from null where it was, and from chronicle.stream_head() here.';
+                hint = 'A cursor of another server: begin here from chronicle.stream_head(). '
+                    'A log that was restored from another server can be followed '
+                    'once the numbers of this one have passed those in it.';
     end if;
 
     return query
