@@ -58,15 +58,11 @@ def succeeded(result: subprocess.CompletedProcess[str]) -> None:
 
 
 def dump(database: Database) -> list[str]:
-    """Everything in the database: objects, owners, comments, grants and rows.
-
-    But for yoyo's tables, and the secrets, which are drawn anew.
-    """
+    """Everything in the database but yoyo's tables: objects, owners, comments, grants and rows."""
     result = subprocess.run(
         [
             database.cluster.program("pg_dump"),
             *("--create", "--restrict-key=same", "--exclude-table=*.*yoyo*"),
-            "--exclude-table-data=chronicle.context_secrets",
         ],
         env=database.environment(database.cluster.superuser),
         capture_output=True,
