@@ -17,9 +17,8 @@ from psycopg import sql
 import tokens
 from ask import as_superuser, rows, run, sqlstate, value, values
 from capturing import ITEM, make
-from pgchronicle import embedded
-from pgchronicle.migrate import migrate
-from support import INSTALLER, MEMBERSHIPS, Cluster, Connection, Database, acting_as
+from streaming import migrated_database, quiet_cluster
+from support import Connection, Database, acting_as
 from tokens import Key, ada, base64url, current, keep, kept, present, segment, state, verify
 
 REASONS = {"malformed", "unknown_key", "bad_signature", "expired", "wrong_transaction"}
@@ -1003,24 +1002,14 @@ def test_an_undo_does_not_seal_what_was_asserted(db: Connection, key: Key) -> No
 # Odd transactions.
 
 
-@pytest.fixture(scope="module")
-def able_cluster(template: str) -> Iterator[Cluster]:  # noqa: ARG001  the roles are not needed
-    """A server with prepared transactions, which ours is without."""
-    with embedded.Server(settings={"max_prepared_transactions": 2}) as server:
-        cluster = Cluster(server.host, server.port, "postgres", None)
-        cluster.make_role(INSTALLER, "login createrole")
-        cluster.execute("create database able owner installer")
-        migrate(cluster.dsn("able", INSTALLER))
-        for role in ("app", "auditor", "admin"):
-            cluster.make_role(role)
-            cluster.execute("grant {} to {}", MEMBERSHIPS[role], role)
-        yield cluster
+@pytest.fixture
+def able() -> Iterator[Database]:
+    """A database where transactions can be prepared."""
+    with quiet_cluster() as cluster:
+        yield from migrated_database(cluster, "able")
 
 
-def test_a_prepared_transaction_keeps_its_actor_and_gives_it_to_nobody(
-    able_cluster: Cluster,
-) -> None:
-    able = Database(able_cluster, "able")
+def test_a_prepared_transaction_keeps_its_actor_and_gives_it_to_nobody(able: Database) -> None:
     with able.connect() as owner:
         make(owner, ITEM)
         owner.execute("grant all on public.item to app")
@@ -1048,7 +1037,6 @@ def test_a_prepared_transaction_keeps_its_actor_and_gives_it_to_nobody(
         able.connect("auditor"),
         "select record_id, actor_id, context_state from chronicle.row_changes",
     ) == [("1", "ada", "verified")]
-    able.close()
 
 
 def test_workers_of_a_parallel_query_see_the_principal_of_their_leader(
