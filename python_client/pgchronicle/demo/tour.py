@@ -13,9 +13,17 @@ from psycopg import errors
 from pgchronicle import _output, _words
 from pgchronicle.client import Chronicle
 from pgchronicle.demo import cluster
-from pgchronicle.demo.bank import ACCOUNTS_A_BRANCH, ADMINISTRATOR, BRANCHES, Bank, open_bank
+from pgchronicle.demo.bank import (
+    ACCOUNTS_A_BRANCH,
+    ADMINISTRATOR,
+    APPLICATION,
+    BRANCHES,
+    Bank,
+    open_bank,
+)
 from pgchronicle.demo.workload import ACCOUNT, Workload, run_workload
 from pgchronicle.models import RowChange
+from pgchronicle.signing import ContextSigner
 
 _QUERIES = (
     "select occurred_at, actor_id, action, resource_id from events order by seq desc limit 10;",
@@ -51,6 +59,7 @@ def run(*, seconds: int, clients: int) -> None:
         _show_who(auditor)
         _show_account(auditor)
         _show_access(bank, auditor)
+        _show_proof(bank, auditor)
         _show_refusal(bank)
         _show_rate(auditor, work)
     _show_what_next()
@@ -124,6 +133,45 @@ def _show_access(bank: Bank, auditor: psycopg.Connection) -> None:
     _say("The same query in both columns; row-level security answers it.")
 
 
+def _show_proof(bank: Bank, auditor: psycopg.Connection) -> None:
+    _say("Three sessions say that they are ada", heading=True)
+    log = Chronicle(auditor)
+    signer = ContextSigner("demo", log.add_context_key("demo"))
+    began = log.stream_head()
+    with (
+        bank.connect(APPLICATION) as session,
+        Chronicle(session, signer=signer).context(actor_type="user", actor_id="ada"),
+    ):
+        _change_an_account(session)
+        copied = session.execute("select current_setting('chronicle.context')").fetchone()
+    with bank.connect(APPLICATION) as session:
+        session.execute("select chronicle.set_context('ada', 'user')")
+        _change_an_account(session)
+    with bank.connect(APPLICATION) as session:
+        session.execute("select set_config('chronicle.context', %s, true)", copied)
+        _change_an_account(session)
+
+    how = (
+        "a token, signed for that transaction",
+        "set_context, which any session can call",
+        "what the first session had, copied",
+    )
+    _table(
+        ("how", "the log says", "which is"),
+        [
+            (way, f"{change.actor_type} {change.actor_id}", change.context_state)
+            for way, change in zip(how, log.events_since(began), strict=True)
+        ],
+    )
+    _say("Row-level security goes by actors that are verified, and by database roles.")
+
+
+def _change_an_account(session: psycopg.Connection) -> None:
+    session.execute(
+        "update pgbench_accounts set abalance = abalance + 1 where aid = %s", (ACCOUNT,)
+    )
+
+
 def _show_refusal(bank: Bank) -> None:
     _say("The owner of the log tries to edit it", heading=True)
     _code(f"set role chronicle_owner;\n{_EDIT};")
@@ -162,6 +210,7 @@ def _show_what_next() -> None:
     _code(f"{command} events --actor-type ai --limit 5")
     _code(f"{command} history pgbench_accounts {ACCOUNT} --limit 3")
     _code(f"{command} as-of pgbench_branches --at 1s\n{command} doctor")
+    _code(f"{command} tail -n 5\n{command} export --format ocsf | head -n 1")
     _say("To stop the server and remove what it kept:")
     _code(f"{command} demo --stop")
 
