@@ -4,7 +4,7 @@ What asks no connection for anything is in ``_statements``: SQL, parameters, and
 rows.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from itertools import chain, islice
@@ -16,6 +16,7 @@ from psycopg.rows import AsyncRowFactory, class_row, dict_row, scalar_row, tuple
 
 from pgchronicle import _statements, ambient
 from pgchronicle._async_source import AsyncConnection, AsyncSource
+from pgchronicle._statements import Statement
 from pgchronicle.async_stream import AsyncEventStream
 from pgchronicle.errors import ContextRefusedError, NotTrackedError
 from pgchronicle.models import (
@@ -56,7 +57,8 @@ class AsyncChronicle:
     each call is a transaction, as every statement is.
 
     Over a pool, each call takes a connection and is a transaction of its own, except within
-    ``context``, which holds one connection for all calls of the same task or thread.
+    ``context``, which holds one connection for all calls of the same task or thread, and of tasks
+    that are started in it.
 
     An event that tells of a failure would be rolled back with the transaction that failed, so it
     goes over another connection::
@@ -78,7 +80,8 @@ class AsyncChronicle:
     psycopg reads times in the DateStyle ISO only, which the connection has by default.
 
     Who acts is said by ``context``, or by a scope of ``pgchronicle.ambient`` around the caller: an
-    event takes from there what it does not say itself.
+    event takes from there what it does not say itself. With a signer, a call outside ``context``
+    that finds an actor there signs it first, which takes it three more round trips.
 
     Args:
         source: where the log is. It stays the caller's, who closes it.
@@ -124,11 +127,12 @@ class AsyncChronicle:
             EventIdTakenError: the id belongs to another event.
             NotRegisteredError: its resource type or action, while that is enforced.
         """
-        event = _statements.surrounded(event, self._unsaid())
-        if self._sink is not None:
-            return await async_record(self._sink, event)
-        event_id: UUID = await self._source.value(_statements.log_audit_event(event))
-        return event_id
+        async with self._surroundings() as around:
+            event = _statements.surrounded(event, around)
+            if self._sink is not None:
+                return await async_record(self._sink, event)
+            event_id: UUID = await self._source.value(_statements.log_audit_event(event))
+            return event_id
 
     async def log_audit_events(self, events: Iterable[EventFields]) -> list[UUID]:
         """Records a set of events, all or none, and returns their ids in its order.
@@ -141,30 +145,11 @@ class AsyncChronicle:
         Raises:
             ChronicleError: as ``log_audit_event``; the message names the place of the event.
         """
-        around = self._unsaid()
-        surrounded = (_statements.surrounded(event, around) for event in events)
-        if self._sink is not None:
-            return [await async_record(self._sink, event) for event in surrounded]
-        parts = _statements.log_audit_events(surrounded)
-        first = list(islice(parts, 2))
-        ids: list[UUID] = []
-        async with self._source.transaction() as connection:
-            if len(first) < 2:
-                for _, statement in first:
-                    ids += await self._source.rows(statement, scalar_row, connection)
-                return ids
-            # What comes later may be refused before it is sent, and then the transaction goes on:
-            # without the earlier parts. The first statement begins it where nothing has yet.
-            await connection.execute(b"select")
-            async with connection.transaction():
-                for place, statement in chain(first, parts):
-                    try:
-                        ids += await self._source.rows(statement, scalar_row, connection)
-                    except Exception as error:
-                        if place > 1:
-                            error.add_note(f"Counted from event {place} of those given.")
-                        raise
-        return ids
+        async with self._surroundings() as around:
+            surrounded = (_statements.surrounded(event, around) for event in events)
+            if self._sink is not None:
+                return [await async_record(self._sink, event) for event in surrounded]
+            return await self._log_in_parts(_statements.log_audit_events(surrounded))
 
     # The context
 
@@ -721,11 +706,40 @@ class AsyncChronicle:
         """
         return await self._source.rows(_statements.ensure_partitions(ahead), scalar_row)
 
-    def _unsaid(self) -> ContextFields:
-        """What surrounds the caller, unless the context of the transaction says just that."""
+    @asynccontextmanager
+    async def _surroundings(self) -> AsyncGenerator[ContextFields]:
+        """What events have to say themselves of what surrounds the caller: what no context says."""
         around = ambient.fields()
-        said = self._source.said() if self._sink is None else None
-        return {} if around == said else around
+        if self._sink is not None:
+            yield around
+        elif around == self._source.said():
+            yield {}
+        elif self._signer is not None and {"actor_id", "actor_type"} <= around.keys():
+            async with self.context():
+                yield {}
+        else:
+            yield around
+
+    async def _log_in_parts(self, parts: Iterator[tuple[int, Statement]]) -> list[UUID]:
+        first = list(islice(parts, 2))
+        ids: list[UUID] = []
+        async with self._source.transaction() as connection:
+            if len(first) < 2:
+                for _, statement in first:
+                    ids += await self._source.rows(statement, scalar_row, connection)
+                return ids
+            # What comes later may be refused before it is sent, and then the transaction goes on:
+            # without the earlier parts. The first statement begins it where nothing has yet.
+            await connection.execute(b"select")
+            async with connection.transaction():
+                for place, statement in chain(first, parts):
+                    try:
+                        ids += await self._source.rows(statement, scalar_row, connection)
+                    except Exception as error:
+                        if place > 1:
+                            error.add_note(f"Counted from event {place} of those given.")
+                        raise
+        return ids
 
     async def _enter_context(
         self, said: ContextFields, connection: AsyncConnection

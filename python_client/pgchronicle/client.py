@@ -17,6 +17,7 @@ from psycopg.rows import RowFactory, class_row, dict_row, scalar_row, tuple_row
 
 from pgchronicle import _statements, ambient
 from pgchronicle._source import Connection, Source
+from pgchronicle._statements import Statement
 from pgchronicle.errors import ContextRefusedError, NotTrackedError
 from pgchronicle.models import (
     CaptureMode,
@@ -57,7 +58,8 @@ class Chronicle:
     each call is a transaction, as every statement is.
 
     Over a pool, each call takes a connection and is a transaction of its own, except within
-    ``context``, which holds one connection for all calls of the same task or thread.
+    ``context``, which holds one connection for all calls of the same task or thread, and of tasks
+    that are started in it.
 
     An event that tells of a failure would be rolled back with the transaction that failed, so it
     goes over another connection::
@@ -79,7 +81,8 @@ class Chronicle:
     psycopg reads times in the DateStyle ISO only, which the connection has by default.
 
     Who acts is said by ``context``, or by a scope of ``pgchronicle.ambient`` around the caller: an
-    event takes from there what it does not say itself.
+    event takes from there what it does not say itself. With a signer, a call outside ``context``
+    that finds an actor there signs it first, which takes it three more round trips.
 
     Args:
         source: where the log is. It stays the caller's, who closes it.
@@ -125,11 +128,12 @@ class Chronicle:
             EventIdTakenError: the id belongs to another event.
             NotRegisteredError: its resource type or action, while that is enforced.
         """
-        event = _statements.surrounded(event, self._unsaid())
-        if self._sink is not None:
-            return record(self._sink, event)
-        event_id: UUID = self._source.value(_statements.log_audit_event(event))
-        return event_id
+        with self._surroundings() as around:
+            event = _statements.surrounded(event, around)
+            if self._sink is not None:
+                return record(self._sink, event)
+            event_id: UUID = self._source.value(_statements.log_audit_event(event))
+            return event_id
 
     def log_audit_events(self, events: Iterable[EventFields]) -> list[UUID]:
         """Records a set of events, all or none, and returns their ids in its order.
@@ -142,30 +146,11 @@ class Chronicle:
         Raises:
             ChronicleError: as ``log_audit_event``; the message names the place of the event.
         """
-        around = self._unsaid()
-        surrounded = (_statements.surrounded(event, around) for event in events)
-        if self._sink is not None:
-            return [record(self._sink, event) for event in surrounded]
-        parts = _statements.log_audit_events(surrounded)
-        first = list(islice(parts, 2))
-        ids: list[UUID] = []
-        with self._source.transaction() as connection:
-            if len(first) < 2:
-                for _, statement in first:
-                    ids += self._source.rows(statement, scalar_row, connection)
-                return ids
-            # What comes later may be refused before it is sent, and then the transaction goes on:
-            # without the earlier parts. The first statement begins it where nothing has yet.
-            connection.execute(b"select")
-            with connection.transaction():
-                for place, statement in chain(first, parts):
-                    try:
-                        ids += self._source.rows(statement, scalar_row, connection)
-                    except Exception as error:
-                        if place > 1:
-                            error.add_note(f"Counted from event {place} of those given.")
-                        raise
-        return ids
+        with self._surroundings() as around:
+            surrounded = (_statements.surrounded(event, around) for event in events)
+            if self._sink is not None:
+                return [record(self._sink, event) for event in surrounded]
+            return self._log_in_parts(_statements.log_audit_events(surrounded))
 
     # The context
 
@@ -718,11 +703,40 @@ class Chronicle:
         """
         return self._source.rows(_statements.ensure_partitions(ahead), scalar_row)
 
-    def _unsaid(self) -> ContextFields:
-        """What surrounds the caller, unless the context of the transaction says just that."""
+    @contextmanager
+    def _surroundings(self) -> Generator[ContextFields]:
+        """What events have to say themselves of what surrounds the caller: what no context says."""
         around = ambient.fields()
-        said = self._source.said() if self._sink is None else None
-        return {} if around == said else around
+        if self._sink is not None:
+            yield around
+        elif around == self._source.said():
+            yield {}
+        elif self._signer is not None and {"actor_id", "actor_type"} <= around.keys():
+            with self.context():
+                yield {}
+        else:
+            yield around
+
+    def _log_in_parts(self, parts: Iterator[tuple[int, Statement]]) -> list[UUID]:
+        first = list(islice(parts, 2))
+        ids: list[UUID] = []
+        with self._source.transaction() as connection:
+            if len(first) < 2:
+                for _, statement in first:
+                    ids += self._source.rows(statement, scalar_row, connection)
+                return ids
+            # What comes later may be refused before it is sent, and then the transaction goes on:
+            # without the earlier parts. The first statement begins it where nothing has yet.
+            connection.execute(b"select")
+            with connection.transaction():
+                for place, statement in chain(first, parts):
+                    try:
+                        ids += self._source.rows(statement, scalar_row, connection)
+                    except Exception as error:
+                        if place > 1:
+                            error.add_note(f"Counted from event {place} of those given.")
+                        raise
+        return ids
 
     def _enter_context(self, said: ContextFields, connection: Connection) -> tuple[str | None, str]:
         """Returns the value from before and when the transaction began."""

@@ -10,7 +10,7 @@ import pytest
 from psycopg_pool import ConnectionPool
 
 from ask import rows, run
-from pgchronicle import Chronicle, ContextSigner
+from pgchronicle import Chronicle, ContextSigner, ambient
 from pgchronicle.errors import ContextRefusedError, MissingFieldError
 from pgchronicle.models import ContextFields
 from support import Connection, Database, acting_as
@@ -74,6 +74,31 @@ def test_what_is_asserted_within_the_block_is_not_verified_and_ends_first(
         with Chronicle(db).context(actor_type="user", actor_id="ada"):
             assert log.current_context() == ADA | {"context_state": "asserted"}
         assert log.current_context() == ADA
+
+
+def test_what_surrounds_a_call_is_signed(db: Connection, log: Chronicle) -> None:
+    with ambient.scope(actor_type="user", actor_id="ada", request_id="r"):
+        log.log_audit_event(**PAGE, resource_id="single")
+        log.log_audit_events([PAGE | {"resource_id": "set"}])
+        log.log_audit_event(**PAGE, resource_id="other", actor_type="ai", actor_id="bot")
+        with log.context():
+            ambient.annotate(actor_id="bob", actor_type="user")
+            log.log_audit_event(**PAGE, resource_id="annotated")
+    with ambient.scope(request_id="r"):
+        log.log_audit_event(**PAGE, resource_id="nobody", actor_type="system")
+    assert log.current_context() == ABSENT
+    query = (
+        "select resource_id, actor_id, request_id, context_state from chronicle.events "
+        "where resource_type = 'page' order by seq"
+    )
+    run(db, "set local session authorization auditor")
+    assert rows(db, query) == [
+        ("single", "ada", "r", "verified"),
+        ("set", "ada", "r", "verified"),
+        ("other", "bot", "r", "asserted"),
+        ("annotated", "bob", "r", "verified"),
+        ("nobody", None, "r", "absent"),
+    ]
 
 
 def test_each_transaction_has_its_own_signature(database: Database) -> None:
