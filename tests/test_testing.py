@@ -199,7 +199,9 @@ def test_a_recording_spans_transactions(database: Database, autocommit: bool) ->
     log = Chronicle(auditor)
     log.log_audit_event(**READ)
     auditor.commit()
+    other = database.connect("app", autocommit=True)
     with recording(auditor) as recorded:
+        Chronicle(other).log_audit_event(**READ)
         assert auditor.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
         log.log_audit_event(**PAID)
         auditor.commit()

@@ -7,7 +7,7 @@ import pytest
 
 from ask import rows, run, value
 from integrations.shop import ABSENT, MALFORMED, Shop, asserted
-from pgchronicle.integrations._context import tell
+from pgchronicle.integrations._context import context_text, tell
 from pgchronicle.models import ContextFields
 from pgchronicle.signing import ContextSigner
 
@@ -93,6 +93,10 @@ def test_a_context_that_is_too_large_keeps_who_acts(shop: Shop) -> None:
         user_agent="y" * 1000,
         client_info={"context_error": "too large: 150108 bytes"},
     )
+
+
+def test_ids_that_are_too_large_are_not_even_sent() -> None:
+    assert context_text({"session_id": "x" * 70_000}) == "malformed"
 
 
 @pytest.mark.parametrize("value_without_json", [object(), {1, 2}])

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import django
@@ -12,7 +13,7 @@ from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.db import DatabaseError, IntegrityError, connections, transaction
 from django.db.transaction import TransactionManagementError
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import FileResponse, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.test import AsyncClient, Client
 from django.test.utils import CaptureQueriesContext
 
@@ -324,6 +325,13 @@ def test_a_body_that_is_awaited_is_produced_within_its_request(
     assert shop.contexts() == [asserted(**ADA, **REQUEST)] * 2
 
 
+def test_a_file_is_sent_by_the_server_as_ever() -> None:
+    with Path(__file__).open("rb") as file:
+        response: Any = ChronicleMiddleware(lambda _: FileResponse(file))(HttpRequest())
+        assert response.file_to_stream is file
+        response.close()
+
+
 # Outside requests
 
 
@@ -360,12 +368,18 @@ def test_a_connection_that_is_opened_again_is_covered_once(
     assert len(connections["default"].execute_wrappers) == 1
 
 
+def test_a_connection_that_was_open_before_is_covered(shop: Shop, orders: "type[Order]") -> None:
+    connections["default"].ensure_connection()
+    connections["default"].execute_wrappers.clear()
+    with audit_context(**ADA):
+        orders.objects.create()
+    assert shop.context() == asserted(**ADA)
+
+
 def test_a_connection_opened_within_another_wrapper_stays_covered(
     shop: Shop, orders: "type[Order]"
 ) -> None:
     connection = connections["default"]
-    connection.close()
-    connection.execute_wrappers.clear()
     seen: list[str] = []
 
     def note(execute: Any, statement: str, *rest: Any) -> Any:
@@ -373,6 +387,8 @@ def test_a_connection_opened_within_another_wrapper_stays_covered(
         return execute(statement, *rest)
 
     with audit_context(**ADA):
+        connection.close()
+        connection.execute_wrappers.clear()
         with connection.execute_wrapper(note):
             orders.objects.create()
         orders.objects.create()
@@ -447,8 +463,8 @@ def test_a_savepoint_that_is_rolled_back_takes_nothing_else_with_it(
 ) -> None:
     manager = orders.objects.using(using)
     with audit_context(**ADA), transaction.atomic(using):
+        savepoint = transaction.savepoint(using)  # pyright: ignore[reportDeprecated]
         with audit_context(reason="ticket 7"):
-            savepoint = transaction.savepoint(using)  # pyright: ignore[reportDeprecated]
             manager.create()
             transaction.savepoint_rollback(savepoint, using)
             manager.create()
@@ -493,7 +509,7 @@ def test_a_broken_transaction_is_refused_as_ever(orders: "type[Order]") -> None:
     with audit_context(**ADA), transaction.atomic():
         with pytest.raises(IntegrityError):
             orders.objects.create(status=None)
-        with pytest.raises(TransactionManagementError):
+        with pytest.raises(TransactionManagementError), audit_context(reason="ticket 7"):
             orders.objects.create()
         transaction.set_rollback(True)
 

@@ -52,7 +52,7 @@ def _client(
     forwarded_for: str | None, peer: str | None, trusted_proxies: int
 ) -> IPv4Address | IPv6Address | None:
     # Each proxy appends whom it was called by; what stands before that, anybody may have written.
-    forwarded = forwarded_for.split(",") if forwarded_for and trusted_proxies > 0 else []
+    forwarded = forwarded_for.split(",") if forwarded_for else []
     path = [*forwarded, peer or ""]
     return _address(path[max(len(path) - 1 - trusted_proxies, 0)])
 

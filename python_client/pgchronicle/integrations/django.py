@@ -127,7 +127,7 @@ def _execute(
     status = driver.info.transaction_status
     text = sql if isinstance(sql, str) else sql.as_string(driver)
 
-    if status == TransactionStatus.INERROR or text.startswith("ROLLBACK TO"):
+    if text.startswith("ROLLBACK TO"):
         # What a savepoint was told is gone with it.
         _told.pop(driver, None)
     elif driver.autocommit and status == TransactionStatus.IDLE:
