@@ -313,10 +313,14 @@ def row_changes(
 
 
 def events_since(cursor: str | None, limit: int) -> Statement:
-    """Each row begins with the cursor behind its event."""
+    """Each row begins with the head of the stream and the cursor behind its event.
+
+    Without any event there is one row, with the head alone.
+    """
     query = f"""
-        select chronicle.event_cursor(e), {_columns(Event)}
-        from chronicle.events_since(%(cursor)s::text, %(limit)s::integer) as e
+        select h.cursor, chronicle.event_cursor(e), {_columns(Event)}
+        from (select chronicle.stream_head()) as h (cursor)
+        left join chronicle.events_since(%(cursor)s::text, %(limit)s::integer) as e on true
     """  # noqa: S608  the columns are ours
     return Statement(query.encode(), {"cursor": cursor, "limit": str(limit)}, returns_json=True)
 

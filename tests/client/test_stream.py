@@ -69,6 +69,14 @@ def test_cursor_stands_behind_the_event_last_given(session: Connection, batch_si
     ]
 
 
+def test_events_that_the_caller_may_not_see_are_passed_once(own: Database) -> None:
+    log_pages(Chronicle(own.connect(autocommit=True)), *range(5))
+    reader = Chronicle(own.connect("reader_a", autocommit=True))
+    stream = reader.events_since(batch_size=2)
+    assert names(stream) == []
+    assert stream.cursor == reader.stream_head()
+
+
 def test_head_is_where_one_begins_who_wants_no_past(session: Connection) -> None:
     log = Chronicle(session)
     log_pages(log, "past")
