@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -17,11 +18,12 @@ from django.http import FileResponse, HttpRequest, HttpResponse, StreamingHttpRe
 from django.test import AsyncClient, Client
 from django.test.utils import CaptureQueriesContext
 
+from ask import run, value, values
 from integrations.shop import ABSENT, SIGNER, Shop, asserted, verified
 from pgchronicle import Chronicle, ambient
 from pgchronicle.integrations.django import ChronicleMiddleware, audit_context, sign_with
 from pgchronicle.models import ContextFields
-from support import Cluster
+from support import Cluster, Connection
 
 if TYPE_CHECKING:
     from integrations.django_shop import Order
@@ -595,3 +597,41 @@ def test_a_signer_makes_contexts_verified(
     with audit_context(**ADA):
         orders.objects.using("server_side").create()
     assert shop.contexts() == [verified(**ADA), verified(**ADA), asserted(**ADA)]
+
+
+def test_a_token_is_not_seen_in_the_text_of_a_statement(
+    cluster: Cluster, shop: Shop, orders: "type[Order]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write() -> None:
+        with audit_context(**ADA):
+            orders.objects.create()
+        connections.close_all()
+
+    monkeypatch.setattr("pgchronicle.integrations.django._signers", {"default": SIGNER})
+    superuser = shop.database.connect(cluster.superuser, autocommit=True)
+    with superuser.transaction():
+        # Whoever looks for the key has to wait.
+        run(superuser, "lock table chronicle.context_secrets")
+        writer = threading.Thread(target=write)
+        writer.start()
+        pid = wait_until_somebody_waits_for(superuser)
+        running = value(superuser, "select query from pg_stat_activity where pid = %s", (pid,))
+    writer.join()
+    assert running == "select chronicle.set_signed_context($1)"
+    assert shop.context() == verified(**ADA)
+
+
+def wait_until_somebody_waits_for(blocker: Connection) -> int:
+    """The process id of the session that waits for a lock of this one."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        found = values(
+            blocker,
+            "select pid from pg_stat_activity where pg_backend_pid() = any(pg_blocking_pids(pid))",
+        )
+        if found:
+            (pid,) = found
+            return int(pid)
+        # The view is the same all through a transaction, unless told to look again.
+        run(blocker, "select pg_stat_clear_snapshot()")
+    raise AssertionError("nobody waits")

@@ -181,6 +181,13 @@ def test_a_transaction_to_be_prepared_says_who_acts(engine: sa.Engine) -> None:
                 transaction.rollback()
 
 
+def test_an_engine_with_other_options_is_covered(engine: sa.Engine, shop: Shop) -> None:
+    serializable = engine.execution_options(isolation_level="SERIALIZABLE")
+    with ambient.scope(**ADA), serializable.begin() as connection:
+        connection.execute(INSERT)
+    assert shop.context() == asserted(**ADA)
+
+
 def test_autocommit_is_not_covered(engine: sa.Engine, shop: Shop) -> None:
     autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
     with ambient.scope(**ADA), autocommit.connect() as connection:

@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg.pq import TransactionStatus
+from psycopg.rows import scalar_row
 
 from pgchronicle import ambient
 from pgchronicle.integrations._body import Body, async_body
@@ -150,10 +151,11 @@ def _execute(
 
 def _tell(connection: "BaseDatabaseWrapper", driver: _Connection, fields: ContextFields) -> None:
     def ask(query: str, value: str | None) -> Any:
-        # Beside Django's own cursors, whose statements tests count.
-        parameters = None if value is None else (value,)
-        row = driver.execute(query.format("%s").encode(), parameters).fetchone()
-        return row and row[0]
+        # Not a cursor of Django's: tests count their statements, and their parameters, tokens among
+        # them, stand in what logs and pg_stat_activity show.
+        with psycopg.Cursor(driver, row_factory=scalar_row) as cursor:
+            parameters = None if value is None else (value,)
+            return cursor.execute(query.format("%s").encode(), parameters).fetchone()
 
     tell(fields, _signers.get(connection.alias), ask)
 
