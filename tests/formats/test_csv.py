@@ -57,7 +57,8 @@ def parse(text: str) -> list[list[str | None]]:
 
 def _file(*events: Event) -> str:
     form = FORMATS["csv"]
-    return b"".join([form.beginning(), *(form.record(event, "") for event in events)]).decode()
+    lines = (form.line(form.to_text(event, "")) for event in events)
+    return b"".join([form.beginning(), *lines]).decode()
 
 
 def test_header_names_the_columns_and_null_is_nothing() -> None:

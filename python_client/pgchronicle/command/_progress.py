@@ -34,7 +34,7 @@ def working(what: str, estimate: int | None) -> Generator[Work]:
     Raises:
         ChronicleError: it was interrupted, and can be continued.
     """
-    with _bar(what, estimate) as show:
+    with bar(what, estimate) as show:
         work = Work(show)
         try:
             yield work
@@ -50,7 +50,13 @@ def working(what: str, estimate: int | None) -> Generator[Work]:
 
 
 @contextmanager
-def _bar(what: str, estimate: int | None) -> Generator[Callable[[int], None]]:
+def bar(what: str, estimate: int | None) -> Generator[Callable[[int], None]]:
+    """A bar on a terminal; elsewhere nothing. What it gives is told how many are done.
+
+    Args:
+        what: is done, in the plural: rows, events.
+        estimate: how many there may be, if that is known.
+    """
     if not sys.stderr.isatty():
         yield lambda _: None
         return

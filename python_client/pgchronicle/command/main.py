@@ -14,8 +14,11 @@ from pgchronicle.command.as_of import as_of
 from pgchronicle.command.demo import demo
 from pgchronicle.command.doctor import doctor
 from pgchronicle.command.events import events
+from pgchronicle.command.export import export
+from pgchronicle.command.gateway import gateway
 from pgchronicle.command.history import history
 from pgchronicle.command.import_ import import_
+from pgchronicle.command.key import key
 from pgchronicle.command.log import log
 from pgchronicle.command.migrate import migrate
 from pgchronicle.command.psql import psql
@@ -24,6 +27,8 @@ from pgchronicle.command.revert import revert
 from pgchronicle.command.show import show
 from pgchronicle.command.snapshot import snapshot
 from pgchronicle.command.tables import tables
+from pgchronicle.command.tail import tail
+from pgchronicle.command.token import token
 from pgchronicle.command.track import track
 from pgchronicle.command.untrack import untrack
 from pgchronicle.embedded import EmbeddedError
@@ -128,6 +133,7 @@ def main(context: click.Context) -> None:
 
 for _command in (
     *(demo, migrate, track, untrack, refresh, tables, snapshot, import_),
-    *(log, events, show, history, as_of, revert, doctor, psql),
+    *(log, tail, events, show, history, as_of, revert, export),
+    *(key, gateway, token, doctor, psql),
 ):
     main.add_command(_command)

@@ -20,13 +20,13 @@ class Format:
     header: str | None = None
     """The first line, without its end."""
 
-    def record(self, event: Event, source: str) -> bytes:
-        """An event as the stream has it, in UTF-8."""
-        return f"{self.to_text(event, source)}{self.line_end}".encode()
+    def line(self, text: str) -> bytes:
+        """The text of an event, or the header, as the stream has it: with its end, in UTF-8."""
+        return f"{text}{self.line_end}".encode()
 
     def beginning(self) -> bytes:
         """What comes before the first event."""
-        return b"" if self.header is None else f"{self.header}{self.line_end}".encode()
+        return b"" if self.header is None else self.line(self.header)
 
 
 FORMATS: Mapping[str, Format] = {

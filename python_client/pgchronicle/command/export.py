@@ -1,0 +1,197 @@
+"""``pgchronicle export``."""
+
+import sys
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import TypeAlias
+
+import click
+import psycopg
+
+from pgchronicle import Chronicle, EventStream
+from pgchronicle._output import is_terminal
+from pgchronicle.command._database import Connection, connect, dsn_option
+from pgchronicle.command._export_file import keep, open_export
+from pgchronicle.command._formats import (
+    format_option,
+    prepare,
+    print_text,
+    source_of,
+    source_option,
+)
+from pgchronicle.command._progress import bar
+from pgchronicle.errors import ChronicleError
+from pgchronicle.formats import FORMATS, Format
+
+_Show: TypeAlias = Callable[[int], None]
+
+# What is gathered before it is written, unless a batch is done before.
+_BYTES = 16_000_000
+
+
+@click.command()
+@dsn_option
+@format_option(default="jsonl", show_default=True, help="What the events look like.")
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The file to write, or to go on with.  [default: standard output]",
+)
+@click.option("--cursor", help="Begin behind this place of the stream, not at the beginning.")
+@click.option(
+    "--cursor-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Without --output: begin at the cursor that it holds, if there is one, and keep the new "
+    "one there after each batch that was written. If the command is killed in between, that batch "
+    "comes a second time.",
+)
+@source_option
+@click.option(
+    "--batch-size",
+    type=click.IntRange(1, 100_000),
+    default=1000,
+    show_default=True,
+    help="How many events to read at a time. Less takes less memory where events are large.",
+)
+def export(
+    dsn: str,
+    form: str,
+    output: Path | None,
+    cursor: str | None,
+    cursor_file: Path | None,
+    source: str | None,
+    batch_size: int,
+) -> None:
+    """Write all events that you may see, in the order of the stream.
+
+    An event comes once every transaction is over that was open when it was written, so that none
+    is left out. Given again with the same FILE, the command goes on where it ended, however it
+    ended: FILE.cursor keeps the place, and nothing is skipped and nothing written twice.
+
+    \b
+    Examples:
+      pgchronicle export --format csv --output events.csv
+      pgchronicle export --format cef --cursor-file sent | nc collector 514
+    """
+    if output is not None and cursor_file is not None:
+        raise click.UsageError("--output keeps its place in FILE.cursor: leave --cursor-file out.")
+    with connect(dsn) as connection, _unusable_files_named():
+        prepare(connection, form)
+        name = source or source_of(connection)
+        if output is not None:
+            _to_file(connection, form, name, cursor, output, batch_size)
+            return
+        if cursor_file is not None and cursor_file.exists():
+            if cursor is not None:
+                raise click.UsageError(f"{cursor_file} has a cursor already: leave --cursor out.")
+            cursor = cursor_file.read_text(encoding="utf-8", errors="replace").strip() or None
+        _to_stdout(connection, FORMATS[form], name, cursor, cursor_file, batch_size)
+
+
+def _to_file(
+    connection: Connection, form: str, source: str, cursor: str | None, path: Path, batch_size: int
+) -> None:
+    with open_export(path, form=form, source=source, cursor=cursor) as file:
+        if file.is_empty and (beginning := FORMATS[form].beginning()):
+            file.append(beginning, file.cursor)
+        stream = Chronicle(connection).events_since(file.cursor, batch_size=batch_size)
+        exported = 0
+        with _explained(connection), _bar(connection, file.cursor) as show:
+            for texts in _batches(stream, FORMATS[form], source, batch_size):
+                file.append(b"".join(map(FORMATS[form].line, texts)), stream.cursor)
+                exported += len(texts)
+                show(exported)
+    click.echo(f"{exported:,} events are exported to {path}.", err=True)
+
+
+def _to_stdout(
+    connection: Connection,
+    form: Format,
+    source: str,
+    cursor: str | None,
+    cursor_file: Path | None,
+    batch_size: int,
+) -> None:
+    if cursor is None and form.header is not None:
+        print_text(form, form.header)
+    stream = Chronicle(connection).events_since(cursor, batch_size=batch_size)
+    exported = 0
+    # On a terminal, the events are the progress.
+    shown: AbstractContextManager[_Show] = (
+        nullcontext(_nothing) if is_terminal() else _bar(connection, cursor)
+    )
+    with _explained(connection), shown as show:
+        for texts in _batches(stream, form, source, batch_size):
+            for text in texts:
+                print_text(form, text)
+            sys.stdout.flush()
+            if cursor_file is not None:
+                keep(cursor_file, stream.cursor or "")
+            exported += len(texts)
+            show(exported)
+    if cursor_file is None and stream.cursor is not None:
+        click.echo(f"{exported:,} events. To go on from here: --cursor {stream.cursor}", err=True)
+
+
+def _batches(
+    stream: EventStream, form: Format, source: str, batch_size: int
+) -> Generator[list[str]]:
+    """The events as text, as many at a time as shall be written at once."""
+    texts: list[str] = []
+    length = 0
+    for event in stream:
+        texts.append(form.to_text(event, source))
+        length += len(texts[-1])
+        if len(texts) == batch_size or length > _BYTES:
+            yield texts
+            texts, length = [], 0
+    if texts:
+        yield texts
+
+
+@contextmanager
+def _explained(connection: Connection) -> Generator[None]:
+    """Says, of work that was broken off, that it can be continued."""
+    try:
+        yield
+    except (KeyboardInterrupt, psycopg.OperationalError) as error:
+        if isinstance(error, psycopg.OperationalError) and not connection.closed:
+            raise
+        reason = f": {str(error).strip().splitlines()[0]}" if str(error).strip() else ""
+        raise ChronicleError(
+            f"stopped before the end{reason}",
+            hint="To go on from there, run the same command again with --output or --cursor-file.",
+        ) from error
+
+
+@contextmanager
+def _unusable_files_named() -> Generator[None]:
+    """Says which file it is that is missing, or no file, or somebody else's."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:  # standard output, or a full disk
+            raise
+        raise ChronicleError(f"{error.filename}: {error.strerror}") from error
+
+
+def _bar(connection: Connection, cursor: str | None) -> AbstractContextManager[_Show]:
+    return bar("events", _estimate(connection) if cursor is None else None)
+
+
+def _nothing(_: int) -> None:
+    """Where no progress is shown."""
+
+
+def _estimate(connection: Connection) -> int | None:
+    """About how many events there are, as far as the server has counted."""
+    row = connection.execute(
+        """
+        select sum(c.reltuples)::bigint
+        from pg_catalog.pg_inherits as i
+        inner join pg_catalog.pg_class as c on c.oid = i.inhrelid and c.reltuples >= 0
+        where i.inhparent = 'chronicle.events'::regclass
+        """
+    ).fetchone()
+    return row[0] if row else None
