@@ -39,7 +39,8 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         for name, member in cast("dict[str, Any]", value).items():
             yield from leaves(member, f"{path}.{name}" if path else name)
     elif type(value) is list:
-        for member in cast("list[Any]", value):
+        members: list[Any] = value
+        for member in members:
             yield from leaves(member, path)
     else:
         yield path, value
