@@ -28,7 +28,10 @@ def test_bench_gives_every_row() -> None:
     )
     assert ran.returncode == 0, ran.stderr
     rows = {result["name"]: result["rows"] for result in json.loads(ran.stdout)["results"]}
-    assert list(rows) == ["log", "capture", "pgbench", "peers", "peers, bytes", "reads"]
+    assert list(rows) == [
+        *("log", "capture", "context", "context, calls", "pgbench", "peers", "peers, bytes"),
+        *("reads", "stream", "stream, polls"),
+    ]
     assert [(row["transactions"], row["event"]) for row in rows["log"]] == [
         *product(["one for all"], ["small", "full", "full, context set"]),
         *product(["each its own"], ["small", "full"]),
@@ -40,6 +43,13 @@ def test_bench_gives_every_row() -> None:
         *product(["each its own"], [1], OPERATIONS),
         *product(["one for all"], [50], OPERATIONS),
         ("one for all", 1, "update beside document"),
+    ]
+    assert [(row["change"], row["events_a_transaction"]) for row in rows["context"]] == list(
+        product(("captured update", "logged event"), (1, 10))
+    )
+    assert {"none_us", "asserted", "gateway", "token", "jwt_claims"} <= rows["context"][0].keys()
+    assert [row["call"] for row in rows["context, calls"]] == [
+        *("set_context", "context_challenge", "set_signed_context", "HMAC-SHA256 in SQL")
     ]
     assert [(row["clients"], row["synchronous_commit"]) for row in rows["pgbench"]] == list(
         product((1, 4), ("off", "on"))
@@ -65,6 +75,13 @@ def test_bench_gives_every_row() -> None:
             ),
         )
     )
+    assert [(row["reading"], row["batch"]) for row in rows["stream"]] == [
+        *product(
+            ("all, by an index on seq", "the first, in the order of seq"), (100, 1_000, 10_000)
+        ),
+        ("all, by the Python client", 1_000),
+    ]
+    assert [row["poll"] for row in rows["stream, polls"]] == ["finds nothing"]
 
 
 def test_what_is_compared_changes_turns_and_the_first_round_is_not_counted() -> None:

@@ -6,7 +6,15 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 
-from . import capture_cost, logging_cost, peers_cost, reads_cost, workload_cost
+from . import (
+    capture_cost,
+    context_cost,
+    logging_cost,
+    peers_cost,
+    reads_cost,
+    stream_cost,
+    workload_cost,
+)
 from .clocks import KIND
 from .report import Result, as_text
 from .setting import TINY, Setting, Sizes, open_setting
@@ -14,9 +22,11 @@ from .setting import TINY, Setting, Sizes, open_setting
 _MEASUREMENTS: Mapping[str, Callable[[Setting], Iterable[Result]]] = {
     logging_cost.NAME: lambda setting: [logging_cost.measure(setting)],
     capture_cost.NAME: lambda setting: [capture_cost.measure(setting)],
+    context_cost.NAME: context_cost.measure,
     workload_cost.NAME: lambda setting: [workload_cost.measure(setting)],
     peers_cost.NAME: peers_cost.measure,
     reads_cost.NAME: reads_cost.measure,
+    stream_cost.NAME: stream_cost.measure,
 }
 
 

@@ -111,7 +111,8 @@ def _make_plain_table(setting: Setting) -> None:
         " (like chronicle.events including defaults including indexes)",
         f"grant insert on bench.plain_events to {APPLICATION}",
         f"grant usage on sequence chronicle.events_seq to {APPLICATION}",
-        f"grant execute on function chronicle.uuid_v7 to {APPLICATION}",
+        "grant execute on function"
+        f" chronicle.uuid_v7, chronicle.current_epoch, chronicle.settled_after to {APPLICATION}",
     )
 
 

@@ -81,3 +81,18 @@ def _text(nodes: Sequence[Node]) -> str:
         names = [n.get("Relation Name", "") for n in nodes]
         where = f" on {names[0]}" + (f" and {len(names) - 1} alike" if len(names) > 1 else "")
     return f"{_kind(nodes[0])}{where}: rows {rows:,.0f}, pages {pages:,}"
+
+
+def partitions_scanned(connection: Connection) -> Sequence[str]:
+    """The partitions with events of which this transaction has read all, also inside functions."""
+    return [
+        name
+        for (name,) in connection.execute("""
+            select s.relname
+            from pg_stat_xact_all_tables as s
+            inner join pg_inherits as i on i.inhrelid = s.relid
+            inner join pg_class as c on c.oid = s.relid
+            where i.inhparent = 'chronicle.events'::regclass and s.seq_scan > 0 and c.reltuples > 0
+            order by s.relname
+        """)
+    ]

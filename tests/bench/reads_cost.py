@@ -1,14 +1,14 @@
 """How long reading takes when there are many events, under row-level security, and by what plan."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from statistics import median
 from typing import LiteralString
 
 from psycopg import sql
 
-from .plans import explained
+from .plans import explained, partitions_scanned
 from .report import Result, Value
 from .setting import INSTALLER, Connection, Setting
 
@@ -194,7 +194,7 @@ def _read(
         took.append((time.perf_counter() - start) * 1e3)
     with connection.transaction():
         plan = explained(connection, sql.SQL(reading.query))
-        scanned = _partitions_scanned(connection)
+        scanned = partitions_scanned(connection)
     row: Mapping[str, Value] = {
         "rows": count,
         "first_ms": took[0],
@@ -202,18 +202,3 @@ def _read(
         "by": "index" if not scanned else "a whole partition: " + ", ".join(scanned),
     }
     return row, plan
-
-
-def _partitions_scanned(connection: Connection) -> Sequence[str]:
-    """The partitions with events of which this transaction has read all, also inside functions."""
-    return [
-        name
-        for (name,) in connection.execute("""
-            select s.relname
-            from pg_stat_xact_all_tables as s
-            inner join pg_inherits as i on i.inhrelid = s.relid
-            inner join pg_class as c on c.oid = s.relid
-            where i.inhparent = 'chronicle.events'::regclass and s.seq_scan > 0 and c.reltuples > 0
-            order by s.relname
-        """)
-    ]

@@ -48,6 +48,7 @@ class Sizes:
     pgbench_scale: int = 4
     pgbench_length: tuple[str, str] = ("-T", "1")
     events: int = 5_000_000
+    streamed_events: int = 200_000
 
 
 TINY = Sizes(
@@ -57,6 +58,7 @@ TINY = Sizes(
     pgbench_scale=1,
     pgbench_length=("-t", "5"),
     events=20_000,
+    streamed_events=2_000,
 )
 """Enough to see that everything runs; the figures mean nothing."""
 
