@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from ask import rows, run, value
-from integrations.shop import ABSENT, MALFORMED, Shop, asserted
+from integrations.shop import ABSENT, MALFORMED, SIGNER, Shop, asserted, verified
 from pgchronicle.integrations._context import context_text, tell
 from pgchronicle.models import ContextFields
 from pgchronicle.signing import ContextSigner
@@ -93,6 +93,18 @@ def test_a_context_that_is_too_large_keeps_who_acts(shop: Shop) -> None:
         user_agent="y" * 1000,
         client_info={"context_error": "too large: 150108 bytes"},
     )
+
+
+def test_a_signed_context_that_is_too_large_keeps_who_acts(shop: Shop) -> None:
+    said: Any = ADA | {"reason": "x" * 48_000}
+    assert written(shop, said, SIGNER) == verified(
+        **ADA, reason="x" * 1000, client_info={"context_error": "too large: 48050 bytes"}
+    )
+
+
+def test_a_signed_context_may_be_large(shop: Shop) -> None:
+    said: Any = ADA | {"reason": "x" * 47_900}
+    assert written(shop, said, SIGNER) == verified(**said)
 
 
 def test_ids_that_are_too_large_are_not_even_sent() -> None:

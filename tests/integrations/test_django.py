@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import django
 import pytest
@@ -17,13 +17,15 @@ from django.db.transaction import TransactionManagementError
 from django.http import FileResponse, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.test import AsyncClient, Client
 from django.test.utils import CaptureQueriesContext
+from psycopg import sql
 
 from ask import run, value, values
 from integrations.shop import ABSENT, SIGNER, Shop, asserted, verified
 from pgchronicle import Chronicle, ambient
 from pgchronicle.integrations.django import ChronicleMiddleware, audit_context, sign_with
 from pgchronicle.models import ContextFields
-from support import Cluster, Connection
+from pgchronicle.testing import recording
+from support import INSTALLER, Cluster, Connection
 
 if TYPE_CHECKING:
     from integrations.django_shop import Order
@@ -91,6 +93,7 @@ def django_shop(cluster: Cluster, shop_database: str) -> Any:
             "default": server,
             "server_side": server | {"OPTIONS": {"server_side_binding": True}},
             "pooled": server | {"OPTIONS": {"pool": {"min_size": 1, "max_size": 1}}},
+            "owner": server | {"USER": INSTALLER},
             "elsewhere": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"},
         },
         MIDDLEWARE=[
@@ -449,6 +452,42 @@ def test_rows_are_read_in_parts_while_others_are_written(
     assert shop.contexts() == [asserted(**ADA)] * 6
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        b"insert into orders default values",
+        sql.SQL("insert into {} default values").format(sql.Identifier("orders")),
+        "-- by hand\n/* in (brackets) */ (with o as (insert into orders default values "
+        "returning id) select * from o)",
+        "\n\tINSERT into orders default values",
+    ],
+)
+def test_a_statement_may_be_written_in_any_form(shop: Shop, statement: Any) -> None:
+    with audit_context(**ADA):
+        execute(statement)
+    assert shop.context() == asserted(**ADA)
+
+
+def test_a_statement_may_have_many_comments(shop: Shop) -> None:
+    with audit_context(**ADA):
+        assert execute("/**/ " * 100 + "select 1") == [(1,)]
+    assert shop.contexts() == []
+
+
+def test_a_recording_shows_what_django_writes(orders: "type[Order]") -> None:
+    connection = connections["owner"]
+    with transaction.atomic("owner"), audit_context(**ADA, client_info={"till": 1.5}):
+        with recording(cast(Connection, connection.connection)) as recorded:
+            order = orders.objects.using("owner").create(status="paid")
+        transaction.set_rollback(True, "owner")
+    recorded.assert_recorded(
+        **ADA,
+        resource_id=order.pk,
+        details_after={"id": order.pk, "status": "paid", "follows": None},
+        client_info={"till": 1.5},
+    )
+
+
 def test_a_common_table_expression_is_read_in_parts(orders: "type[Order]") -> None:
     with audit_context(**ADA):
         found = orders.objects.raw("with o as (select 7 as id, 'x' as status) select * from o")
@@ -505,6 +544,24 @@ def test_errors_are_djangos_and_leave_the_connection_usable(
             execute("insert into nowhere values (1)")
         orders.objects.create()
     assert shop.context() == asserted(**ADA)
+
+
+def test_a_rollback_by_hand_is_not_stood_in_the_way_of(shop: Shop, orders: "type[Order]") -> None:
+    transaction.set_autocommit(False)
+    with audit_context(**ADA):
+        with pytest.raises(IntegrityError):
+            orders.objects.create(status=None)
+        with audit_context(reason="ticket 7"):
+            execute("rollback")
+        orders.objects.create()
+        execute("savepoint s")
+        with audit_context(reason="ticket 8"):
+            orders.objects.create()
+            execute(" rollback to s")
+            orders.objects.create()
+    transaction.commit()
+    transaction.set_autocommit(True)
+    assert shop.contexts() == [asserted(**ADA), asserted(**ADA, reason="ticket 8")]
 
 
 def test_a_broken_transaction_is_refused_as_ever(orders: "type[Order]") -> None:

@@ -3,8 +3,9 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -16,6 +17,8 @@ from integrations.shop import ABSENT, MALFORMED, SIGNER, Shop, asserted, url, ve
 from pgchronicle import ambient
 from pgchronicle.integrations.sqlalchemy import instrument
 from pgchronicle.signing import ContextSigner
+from pgchronicle.testing import recording
+from support import INSTALLER
 
 ADA: Any = {"actor_id": "ada", "actor_type": "user"}
 BOB: Any = {"actor_id": "bob", "actor_type": "user"}
@@ -169,6 +172,29 @@ def test_a_scope_that_a_database_error_ends_does_not_stand_in_the_way_of_the_rol
             connection.execute(sa.insert(Order).values(status=None))
         connection.execute(INSERT)
     assert shop.context() == asserted(**ADA)
+
+
+def test_a_rollback_by_hand_is_not_stood_in_the_way_of(engine: sa.Engine, shop: Shop) -> None:
+    with ambient.scope(**ADA), engine.begin() as connection:
+        connection.exec_driver_sql("savepoint s")
+        with pytest.raises(IntegrityError), ambient.scope(reason="ticket 7"):
+            connection.execute(sa.insert(Order).values(status=None))
+        connection.exec_driver_sql("  rollback to s")
+        connection.execute(INSERT)
+    assert shop.context() == asserted(**ADA)
+
+
+def test_a_recording_shows_what_an_engine_writes(shop: Shop) -> None:
+    engine = sa.create_engine(url(shop).set(username=INSTALLER))
+    instrument(engine)
+    with ambient.scope(**ADA), engine.connect() as connection:
+        with recording(
+            cast(psycopg.Connection[Any], connection.connection.driver_connection)
+        ) as recorded:
+            connection.execute(INSERT)
+        connection.rollback()
+    engine.dispose()
+    recorded.assert_recorded(action="orders.create", **ADA, context_state="asserted")
 
 
 def test_a_transaction_to_be_prepared_says_who_acts(engine: sa.Engine) -> None:

@@ -16,6 +16,8 @@ _log = logging.getLogger(__name__)
 
 # What the server takes for malformed is longer.
 _LONGEST = 65_536
+# A token may be no longer, and has four characters for each three of these, and a frame.
+_LONGEST_SIGNED = 48_000
 _LONGEST_TEXT = 1000
 _DESCRIBING = ("user_agent", "reason")
 _MALFORMED = "malformed"
@@ -41,8 +43,10 @@ def tell(
         signer: signs them where they name an actor.
         ask: sends a query, with ``{}`` in the place of its one parameter, and returns its value.
     """
-    text = context_text(_with_span(fields)) if fields else ""
-    if signer is not None and {"actor_id", "actor_type"} <= fields.keys():
+    is_signed = signer is not None and {"actor_id", "actor_type"} <= fields.keys()
+    longest = _LONGEST_SIGNED if is_signed else _LONGEST
+    text = context_text(_with_span(fields), longest) if fields else ""
+    if signer is not None and is_signed:
         token = _token(signer, ask("select chronicle.context_challenge()", None), text)
         if token is not None:
             outcome = ask("select chronicle.set_signed_context({})", token)
@@ -54,9 +58,14 @@ def tell(
     ask("select pg_catalog.set_config('chronicle.context', {}, true)", text)
 
 
-def context_text(fields: ContextFields) -> str:
+def context_text(fields: ContextFields, longest: int = _LONGEST) -> str:
     """The value of the setting chronicle.context; where the fields are too large, with less of
-    what describes, but nothing less of what identifies."""
+    what describes, but nothing less of what identifies.
+
+    Args:
+        fields: what surrounds the code, and something does.
+        longest: the most that it may have, in bytes.
+    """
     # An empty text is no address and no name.
     plain: dict[str, Any] = {
         name: str(value)
@@ -72,11 +81,11 @@ def context_text(fields: ContextFields) -> str:
             _log.exception("client_info is left out of the context: it has no form in JSON")
             plain["client_info"] = {"context_error": type(error).__name__}
     text = _text(plain)
-    if len(text) > _LONGEST:
+    if len(text) > longest:
         plain |= {name: plain[name][:_LONGEST_TEXT] for name in _DESCRIBING if name in plain}
         plain["client_info"] = {"context_error": f"too large: {len(text)} bytes"}
         text = _text(plain)
-    return text if len(text) <= _LONGEST else _MALFORMED
+    return text if len(text) <= longest else _MALFORMED
 
 
 def _text(plain: dict[str, Any]) -> str:

@@ -32,7 +32,7 @@ _Connection = psycopg.Connection[Any]
 # In autocommit mode only these get a transaction with a context. Others may refuse to run in one
 # (vacuum, create index concurrently, a procedure that commits) or have nothing to record.
 _RECORDED = re.compile(
-    r"(?:\s|\(|/\*.*?\*/|--[^\n]*\n)*(?:insert|update|delete|merge|truncate|with)\b"
+    r"(?:\s|\(|/\*(?>.*?\*/)|--[^\n]*\n)*+(?:insert|update|delete|merge|truncate|with)\b"
     r"|.*\b(?:chronicle\.|log_audit_events?\b)",
     re.IGNORECASE | re.DOTALL,
 )
@@ -126,10 +126,10 @@ def _execute(
     connection: BaseDatabaseWrapper = context["connection"]
     driver = cast(_Connection, connection.connection)
     status = driver.info.transaction_status
-    text = sql if isinstance(sql, str) else sql.as_string(driver)
+    text = _text(sql, driver)
 
-    if text.startswith("ROLLBACK TO"):
-        # What a savepoint was told is gone with it.
+    if status == TransactionStatus.INERROR or text.lstrip()[:11].upper() == "ROLLBACK TO":
+        # What a savepoint was told is gone with it, and after an error nothing can be told.
         _told.pop(driver, None)
     elif driver.autocommit and status == TransactionStatus.IDLE:
         fields = ambient.fields() if _RECORDED.match(text) else ContextFields()
@@ -147,6 +147,12 @@ def _execute(
                 _tell(connection, driver, fields)
             _told[driver] = fields
     return execute(sql, params, many, context)
+
+
+def _text(statement: Any, driver: _Connection) -> str:
+    if isinstance(statement, bytes):
+        return statement.decode(errors="replace")
+    return statement if isinstance(statement, str) else statement.as_string(driver)
 
 
 def _tell(connection: "BaseDatabaseWrapper", driver: _Connection, fields: ContextFields) -> None:

@@ -60,7 +60,7 @@ def instrument(engine: "Engine | AsyncEngine", *, signer: ContextSigner | None =
         connection: "Connection", _cursor: object, statement: str, *_: object
     ) -> None:
         # A transaction that is about to end, or has failed, takes no other statement.
-        if not statement.startswith(("ROLLBACK", "COMMIT")):
+        if not statement.lstrip()[:8].upper().startswith(("ROLLBACK", "COMMIT")):
             inform(connection)
 
     event.listen(sync_engine, "begin", begin)
