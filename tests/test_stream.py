@@ -295,6 +295,44 @@ def test_what_is_no_limit_is_refused(auditor: Connection, limit: str) -> None:
     )
 
 
+def test_a_few_events_are_read_without_the_others(
+    log_database: Database, auditor: Connection
+) -> None:
+    writer = log_database.connect(log_database.cluster.superuser, autocommit=True)
+    writer.execute("set role chronicle_writer")
+    for _ in range(20):
+        writer.execute(
+            """
+            insert into chronicle.events (
+                actor_type, context_state, origin, action_type, action, resource_type, settled_after
+            )
+            select
+                'user', 'absent', 'logged', 'read', 'page.read', 'page',
+                case when n % 2 = 0 then pg_current_xact_id()::text::bigint + 1 end
+            from generate_series(1, 2000) as n
+            """
+        )
+    writer.execute("reset role")
+    writer.execute("analyze chronicle.events")
+
+    def pages(cursor: str | None, limit: int) -> int:
+        """At how many pages of the log the server looks."""
+        fetched = """
+            select sum(pg_stat_get_xact_blocks_fetched(oid))::bigint from pg_class
+            where relnamespace = 'chronicle'::regnamespace
+        """
+        with auditor.transaction():
+            before: int = value(auditor, fetched)
+            Consumer(auditor, limit, cursor).poll()
+            after: int = value(auditor, fetched)
+        return after - before
+
+    middle = Consumer(auditor, 20_000).poll()[-1].cursor
+    # The server goes over to another plan when it has made one a few times.
+    few = [pages(cursor, 10) for cursor in (None, middle) for _ in range(7)]
+    assert max(few) < pages(None, 100_000) / 10
+
+
 # Who gets what.
 
 
