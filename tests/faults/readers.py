@@ -2,12 +2,15 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
 from psycopg import IsolationLevel
+from psycopg_pool import ConnectionPool
 
 from ask import run
+from pgchronicle import Chronicle
 from streaming import Consumer, log
 from support import Connection
 
@@ -79,6 +82,25 @@ class StreamReader(Reader):
         session = self._connect()
         session.isolation_level = self._isolation
         return session
+
+
+class ClientReader(Reader):
+    """Reads with the iterator of the Python client, over a pool; begins another where one ended."""
+
+    def __init__(self, pool: ConnectionPool[Connection], batch_size: int) -> None:
+        super().__init__(f"client by {batch_size}")
+        self.came: list[UUID] = []
+        self._log = Chronicle(pool)
+        self._batch_size = batch_size
+        self._cursor: str | None = None
+
+    def look(self) -> bool:
+        stream = self._log.events_since(self._cursor, batch_size=self._batch_size)
+        # Where it is left may be in the middle of a batch.
+        found = [event.event_id for event in islice(stream, 2 * self._batch_size + 1)]
+        self._cursor = stream.cursor
+        self.came += found
+        return bool(found)
 
 
 class ColumnReader(Reader):

@@ -11,10 +11,11 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg import IsolationLevel
+from psycopg_pool import ConnectionPool
 
 from ask import rows, run, value, values, wait_until_blocked
 from capturing import track
-from faults.readers import ColumnReader, StreamReader
+from faults.readers import ClientReader, ColumnReader, StreamReader
 from faults.standby import standby_of, wait_for_replay
 from faults.storm import Storm
 from streaming import Consumer, log, migrated_database, quiet_cluster, take_id
@@ -610,8 +611,11 @@ def test_in_a_storm_every_committed_event_comes_once_and_each_record_in_order(
         ColumnReader(log_database.connect("auditor", autocommit=True), column)
         for column in ("event_id", "seq", "occurred_at", "recorded_at")
     ]
-    storm = Storm(log_database, 4, [*streams, *controls])
-    storm.rage(40)
+    dsn = log_database.dsn("auditor")
+    with ConnectionPool[Connection](dsn, min_size=1, max_size=2, open=True) as pool:
+        client = ClientReader(pool, 7)
+        storm = Storm(log_database, 4, [*streams, client, *controls])
+        storm.rage(30)
 
     asker = auditor(autocommit=True)
     logged = values(asker, "select event_id from chronicle.events where resource_type = 'page'")
@@ -632,4 +636,5 @@ def test_in_a_storm_every_committed_event_comes_once_and_each_record_in_order(
         assert sorted(came) == sorted(everything), stream.name
         assert came == [each.event_id for each in streams[0].came], stream.name
         assert out_of_order(stream.came) == [], stream.name
+    assert client.came == [each.event_id for each in streams[0].came]
     assert [control.name for control in controls if control.came >= set(everything)] == []
