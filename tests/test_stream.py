@@ -238,8 +238,9 @@ def test_a_cursor_of_another_server_is_refused_when_that_is_ahead(
             "the stream is ahead of this server",
             f"The next transaction here is number {number}; the cursor or the log has one above "
             "that.",
-            "The cursor is of another server, or the log was copied from one: begin again from "
-            "null where it was, and from chronicle.stream_head() here.",
+            "A cursor of another server: begin here from chronicle.stream_head(). "
+            "A log that was restored from another server can be followed once the numbers of this "
+            "one have passed those in it.",
         )
 
 
