@@ -504,10 +504,10 @@ def test_a_savepoint_that_is_rolled_back_takes_nothing_else_with_it(
 ) -> None:
     manager = orders.objects.using(using)
     with audit_context(**ADA), transaction.atomic(using):
-        savepoint = transaction.savepoint(using)  # pyright: ignore[reportDeprecated]
+        savepoint = connections[using].savepoint()
         with audit_context(reason="ticket 7"):
             manager.create()
-            transaction.savepoint_rollback(savepoint, using)
+            connections[using].savepoint_rollback(savepoint)
             manager.create()
         with pytest.raises(IntegrityError), transaction.atomic(using), audit_context(reason="8"):
             manager.create(status=None)
