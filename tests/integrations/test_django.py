@@ -504,7 +504,7 @@ def test_a_savepoint_that_is_rolled_back_takes_nothing_else_with_it(
 ) -> None:
     manager = orders.objects.using(using)
     with audit_context(**ADA), transaction.atomic(using):
-        savepoint = connections[using].savepoint()
+        savepoint = connections[using].savepoint() or ""
         with audit_context(reason="ticket 7"):
             manager.create()
             connections[using].savepoint_rollback(savepoint)
