@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 import tokens
-from ask import event, events, refusal, row, rows, run, sqlstate, value, values
+from ask import as_superuser, event, events, refusal, row, rows, run, sqlstate, value, values
 from capturing import ITEM, make
 from support import Connection, Database, acting_as
 from tokens import Key, ada, current, present, state, verify
@@ -279,6 +279,50 @@ def test_keys_of_every_length_sign_as_hmac_says(db: Connection) -> None:
             verify(db, key, reason=draw.randbytes(draw.randrange(200)).hex())
         for key, other in pairwise(keys):
             assert present(db, Key(key.key_id, other.secret).token(ada(db))) == "bad_signature"
+
+
+@pytest.mark.parametrize(
+    ("secret", "message", "code"),
+    [
+        (
+            b"\x0b" * 20,
+            "Hi There",
+            "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7",
+        ),
+        (
+            b"Jefe",
+            "what do ya want for nothing?",
+            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",
+        ),
+        (
+            hashlib.sha256(b"\xaa" * 131).digest(),
+            "Test Using Larger Than Block-Size Key - Hash Key First",
+            "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54",
+        ),
+        (
+            hashlib.sha256(b"\xaa" * 131).digest(),
+            "This is a test using a larger than block-size key and a larger than block-size data. "
+            "The key needs to be hashed before being used by the HMAC algorithm.",
+            "9b09ffa71b942fcb27635fbcd5b0e944bfdc63644f0713938a7f51535c3a35e2",
+        ),
+    ],
+    ids=["case 1", "case 2", "case 6", "case 7"],
+)
+def test_the_code_is_that_of_rfc_4231(
+    db: Connection, secret: bytes, message: str, code: str
+) -> None:
+    """The private function itself, with keys that are shorter than ours may be. Cases 3 to 5 are no
+    text, or cut."""
+    blocks = [bytes(one ^ pad for one in secret.ljust(64, b"\0")) for pad in (0x36, 0x5C)]
+    with as_superuser(db):
+        assert (
+            value(
+                db,
+                "select encode(chronicle.hmac_sha256(%s, %s, %s), 'hex')",
+                (*blocks, message),
+            )
+            == code
+        )
 
 
 @pytest.mark.parametrize(

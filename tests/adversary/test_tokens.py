@@ -2,6 +2,7 @@
 with, not with one that was meant for another transaction, not with what a session keeps of one, and
 not by reading the secret. None of it breaks a write."""
 
+import base64
 import hashlib
 import hmac
 import json
@@ -15,7 +16,7 @@ import pytest
 from psycopg import sql
 
 import tokens
-from ask import as_superuser, rows, run, sqlstate, value, values
+from ask import as_superuser, row, rows, run, sqlstate, value, values
 from capturing import ITEM, make
 from streaming import migrated_database, quiet_cluster
 from support import Connection, Database, acting_as
@@ -1309,6 +1310,109 @@ CARELESS = """
     $$
 """
 """Hashes a secret as many would."""
+
+
+@pytest.mark.parametrize("role", ["app", "reader_a"])
+def test_no_plan_or_message_tells_what_a_signature_should_have_been(
+    db: Connection, key: Key, role: str
+) -> None:
+    """Who is told the right code for a wrong token, or for a context set by hand, can forge."""
+    heard: list[str] = []
+
+    def hear(diagnostic: Any) -> None:
+        heard.append(f"{diagnostic.message_primary} {diagnostic.message_detail}")
+
+    with acting_as(db, role):
+        claims = ada(db)
+        good = key.token(claims)
+        signature = base64.urlsafe_b64decode(good[-43:] + "=")
+        challenge = claims["nonce"]
+        forged = json.dumps({"verified": {"actor_id": "ada"}, "seal": "0" * 64})
+        for setting in (
+            *("debug_print_parse = on", "debug_print_plan = on", "client_min_messages = debug5"),
+            "plan_cache_mode = force_custom_plan",
+        ):
+            run(db, f"set local {setting}")
+        db.add_notice_handler(hear)
+        db.execute("discard plans")
+        present(db, good[:-43] + "A" * 43)
+        keep(db, forged)
+        current(db)
+        db.remove_notice_handler(hear)
+        db.execute("set local client_min_messages = notice")
+    with as_superuser(db):
+        inner, outer = row(
+            db, "select inner_block, outer_block from chronicle.context_secrets where key_id = ''"
+        )
+    text = f'verified in {challenge}: {{"actor_id": "ada"}}'.encode()
+    seal = hashlib.sha256(outer + hashlib.sha256(inner + text).digest()).digest()
+    # That this is how a seal is made: with it, the forger would have got through.
+    with acting_as(db, role):
+        keep(db, forged.replace("0" * 64, seal.hex()))
+        assert state(db) == "verified"
+    wanted = [signature, seal]
+    hashed = [hashlib.sha256(one).digest() for one in (good[-43:].encode(), seal.hex().encode())]
+    assert_untold(heard, wanted + hashed)
+    assert [one for one in heard if good[-43:] in "".join(one.split())] == []
+
+
+def sqlstate_or_none(db: Connection, name: str, text: str) -> str | None:
+    """How a setting is refused, if it is."""
+    try:
+        with db.transaction(force_rollback=True):
+            db.execute("select set_config(%s, %s, true)", (name, text))
+    except psycopg.Error as error:
+        return error.sqlstate
+    return None
+
+
+STRINGS = {
+    "TimeZone": ["Asia/Kathmandu", "<X>-3:21"],
+    "DateStyle": ["SQL, DMY", "German"],
+    "client_encoding": ["LATIN1"],
+    "search_path": ["''", "pg_temp", "pg_temp, pg_catalog"],
+    "plpgsql.extra_errors": ["all"],
+    "plpgsql.extra_warnings": ["all"],
+    "lc_monetary": ["C"],
+    "lc_numeric": ["C"],
+}
+
+
+@pytest.mark.parametrize("kind", ["bool", "enum", "string"])
+def test_no_setting_changes_who_is_believed(db: Connection, key: Key, kind: str) -> None:
+    choices = (
+        [(name, text) for name, texts in STRINGS.items() for text in texts]
+        if kind == "string"
+        else [
+            (name, text)
+            for name, labels in rows(
+                db,
+                "select name, coalesce(enumvals, '{on,off}') from pg_settings "
+                "where context = 'user' and vartype = %s and name <> 'exit_on_error'",
+                (kind,),
+            )
+            for text in labels
+        ]
+    )
+    different: list[str] = []
+    tried = 0
+    with acting_as(db, "app"):
+        for name, text in choices:
+            token, forged = key.token(ada(db)), Key("first", bytes(32)).token(ada(db))
+            with db.transaction(force_rollback=True):
+                if sqlstate_or_none(db, name, text):
+                    continue
+                tried += 1
+                db.execute("select set_config(%s, %s, true)", (name, text))
+                db.execute("discard plans")
+                told = [present(db, token), state(db), present(db, forged), state(db)]
+                present(db, token)
+                keep(db, kept(db).replace("ada", "eve"))
+                told.append(state(db))
+                if told != ["verified", "verified", "bad_signature", "malformed", "malformed"]:
+                    different.append(f"{name} = {text}: {told}")
+    assert different == []
+    assert tried > 5
 
 
 def test_plans_of_an_operator_who_adds_a_key_are_not_told_to_them_anew(
