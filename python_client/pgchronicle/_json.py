@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum
-from functools import partial
 from ipaddress import (
     IPv4Address,
     IPv4Interface,
@@ -15,6 +14,7 @@ from ipaddress import (
     IPv6Interface,
     IPv6Network,
 )
+from json.encoder import encode_basestring, encode_basestring_ascii
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -43,7 +43,7 @@ def dumps(value: object, *, ensure_ascii: bool = True) -> str:
         TypeError: there is no one way to write the value.
     """
     parts: list[str] = []
-    _write(value, parts, partial(json.dumps, ensure_ascii=ensure_ascii))
+    _write(value, parts, encode_basestring_ascii if ensure_ascii else encode_basestring)
     return "".join(parts)
 
 
