@@ -110,7 +110,8 @@ def _behind(connection: Connection, count: int) -> str | None:
     if not count:
         return head
     epoch, position, _ = head.split(".")
-    # Each half by an index, as chronicle.events_since reads.
+    # Each half by an index, as chronicle.events_since reads. With "<" the planner would expect
+    # nothing, as the epoch is hardly ever lower, and sort the whole log.
     row = connection.execute(
         """
         select e.cursor
@@ -120,7 +121,7 @@ def _behind(connection: Connection, count: int) -> str | None:
                     chronicle.event_cursor(e) as cursor, e.epoch, e.transaction_id as place, e.seq
                 from chronicle.events as e
                 where e.settled_after is null
-                    and (e.epoch, e.transaction_id) < (%(epoch)s::integer, %(position)s::bigint)
+                    and (e.epoch, e.transaction_id) <= (%(epoch)s::integer, %(last)s::bigint)
                 order by e.epoch desc, e.transaction_id desc, e.seq desc
                 limit %(count)s::integer + 1
             )
@@ -129,7 +130,7 @@ def _behind(connection: Connection, count: int) -> str | None:
                 select chronicle.event_cursor(e), e.epoch, e.settled_after, e.seq
                 from chronicle.events as e
                 where e.settled_after is not null
-                    and (e.epoch, e.settled_after) < (%(epoch)s::integer, %(position)s::bigint)
+                    and (e.epoch, e.settled_after) <= (%(epoch)s::integer, %(last)s::bigint)
                 order by e.epoch desc, e.settled_after desc, e.seq desc
                 limit %(count)s::integer + 1
             )
@@ -137,7 +138,7 @@ def _behind(connection: Connection, count: int) -> str | None:
         order by e.epoch desc, e.place desc, e.seq desc
         limit 1 offset %(count)s::integer
         """,
-        {"epoch": epoch, "position": position, "count": str(count)},
+        {"epoch": epoch, "last": str(int(position) - 1), "count": str(count)},
     ).fetchone()
     return row[0] if row else None
 
