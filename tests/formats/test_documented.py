@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import fields
+from itertools import chain
 from typing import Any, cast
 
 import pytest
@@ -39,11 +40,13 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         for name, member in cast("dict[str, Any]", value).items():
             yield from leaves(member, f"{path}.{name}" if path else name)
     elif type(value) is list:
-        members: list[Any] = value
-        for member in members:
-            yield from leaves(member, path)
+        yield from chain.from_iterable(leaves(member, path) for member in _elements(value))
     else:
         yield path, value
+
+
+def _elements(array: Any) -> list[Any]:
+    return list(array)
 
 
 def places(form: str, event: Event) -> set[tuple[str, Any]]:
