@@ -1167,6 +1167,8 @@ def padded(secret: bytes) -> list[bytes]:
 
 @pytest.mark.parametrize("role", ROLES)
 def test_nobody_reads_a_secret(db: Connection, known: list[bytes], role: str) -> None:
+    if role == "installer" and db.info.server_version < 160000:
+        pytest.skip("before version 16 the installer has the rights of the log's owner")
     with as_superuser(db):
         db.execute("analyze")
         relations = values(
