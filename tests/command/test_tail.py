@@ -210,9 +210,9 @@ def test_connection_that_is_lost_is_made_again_without_a_gap_or_a_repeat(
 
 def test_refusal_is_not_taken_for_a_lost_connection(dsn: str, log: Chronicle) -> None:
     add(log, 1)
-    result = pgchronicle("tail", "-f", "--dsn", dsn, "--cursor", "1.999999999999.1")
-    assert result.exit_code == 1
-    assert result.stderr.startswith("error: the stream is ahead of this server\n")
+    with following(dsn, "--cursor", "1.999999999999.1") as follower:
+        assert follower.stderr.readline() == "error: the stream is ahead of this server\n"
+        assert follower.process.wait(60) == 1
 
 
 def test_server_that_is_not_there_at_first_exits_with_3(tmp_path: Path) -> None:
