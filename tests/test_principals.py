@@ -437,6 +437,8 @@ def test_the_stream_goes_by_the_verified_actor(streaming: Database) -> None:
     for actor, organizations in (*SEEN.items(), *SEEN.items()):
         verify(reader, key, actor_id=actor)
         assert set(values(reader, stream)) == organizations
+        told = Chronicle(reader).events_since()
+        assert {one.organization_id for one in told} == organizations
         reader.commit()
         assert values(reader, stream) == []
         keep(reader, '{"actor_id": "ada", "actor_type": "user"}')
