@@ -138,7 +138,7 @@ def _execute(
             with connection.wrap_database_errors, driver.transaction():
                 _tell(connection, driver, fields)
                 return execute(sql, params, many, context)
-    elif not connection.needs_rollback:
+    else:
         fields = ambient.fields()
         if status == TransactionStatus.IDLE:
             _told.pop(driver, None)
