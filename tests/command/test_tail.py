@@ -1,9 +1,11 @@
 """``tail``: the last events, and then each as it comes."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -150,11 +152,20 @@ def following(dsn: str, *options: str) -> Generator[Follower]:
         *("-f", "--json", "--poll", "0.05", "--dsn", dsn, *options),
     ]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Lines come at once all the same.
+        env={**os.environ, "PYTHONUNBUFFERED": ""},
     ) as process:
+        # Who waits for a line that never comes then reads the end.
+        watch = threading.Timer(60, process.kill)
+        watch.start()
         try:
             yield Follower(process)
         finally:
+            watch.cancel()
             process.kill()
 
 

@@ -48,7 +48,7 @@ def _decoded(text: str, where: object) -> bytes:
     bare = text.strip().rstrip("=")
     try:
         # Also what other tools make, which is plain base64.
-        bare = bare.replace("+", "-").replace("/", "_")
-        return base64.b64decode(bare + "=" * (-len(bare) % 4), altchars=b"-_", validate=True)
+        plain = bare.replace("-", "+").replace("_", "/")
+        return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
     except (binascii.Error, ValueError) as error:
         raise click.UsageError(f"{where} holds no base64url.") from error
