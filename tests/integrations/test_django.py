@@ -531,6 +531,15 @@ def test_a_transaction_that_is_managed_by_hand_says_who_acts(
     assert shop.contexts() == [asserted(**ADA)] * 3
 
 
+def test_a_transaction_of_the_drivers_says_who_acts(shop: Shop, orders: "type[Order]") -> None:
+    with audit_context(**ADA):
+        with transaction.atomic():
+            orders.objects.create()
+        with cast(Connection, connections["default"].connection).transaction():
+            orders.objects.create()
+    assert shop.contexts() == [asserted(**ADA)] * 2
+
+
 def test_errors_are_djangos_and_leave_the_connection_usable(
     shop: Shop, orders: "type[Order]"
 ) -> None:

@@ -140,7 +140,8 @@ def _execute(
                 return execute(sql, params, many, context)
     else:
         fields = ambient.fields()
-        if status == TransactionStatus.IDLE:
+        # It begins here; or it was begun by hand, and nobody knows when.
+        if status == TransactionStatus.IDLE or driver.autocommit:
             _told.pop(driver, None)
         if _told.get(driver, {}) != fields:
             with connection.wrap_database_errors:
