@@ -159,7 +159,9 @@ def _kinds(signer: ContextSigner) -> Sequence[_Kind]:
         session.execute(_SET_CONTEXT, _WHO, prepare=True)
 
     def set_claims(session: Connection) -> None:
-        session.execute("select set_config('request.jwt.claims', %s, true)", (claims,))
+        session.execute(
+            "select set_config('request.jwt.claims', %s, true)", (claims,), prepare=True
+        )
 
     return (
         _Kind("none", APPLICATION, lambda _: None),
