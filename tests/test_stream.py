@@ -99,6 +99,31 @@ def test_events_of_all_partitions_come_in_the_order_of_their_recording(
     assert consumer.names() == [f"read {time}" for time in times]
 
 
+def test_a_partition_that_is_made_while_somebody_reads_is_read(
+    log_database: Database, app: Connection, auditor: Connection
+) -> None:
+    consumer = Consumer(auditor)
+    for name in ("a", "b", "c"):
+        log(app, name)
+        assert consumer.names() == [f"read {name}"]
+    admin = log_database.connect("admin", autocommit=True)
+    assert len(values(admin, "select chronicle.ensure_partitions(9)")) == 6
+    writer = log_database.connect(log_database.cluster.superuser, autocommit=True)
+    writer.execute("set role chronicle_writer")
+    writer.execute(
+        """
+        insert into chronicle.events (
+            occurred_at, actor_type, context_state, origin, action_type, action, resource_type,
+            resource_id
+        ) values (
+            now() + interval '8 months', 'user', 'absent', 'logged', 'read', 'page.read', 'page',
+            'd'
+        )
+        """
+    )
+    assert consumer.names() == ["read d"]
+
+
 # Cursors.
 
 
@@ -380,6 +405,35 @@ def test_who_administers_nothing_gets_nothing_and_can_keep_a_cursor(
     reader = log_database.connect("reader_a", autocommit=True)
     consumer = Consumer(reader, cursor=head(reader))
     assert Consumer(reader).names() == consumer.names() == []
+
+
+def test_a_session_that_becomes_somebody_else_gets_what_they_may_see(
+    log_database: Database, auditor: Connection
+) -> None:
+    """What the server keeps of the function between calls is not what it found for another."""
+    admin = log_database.connect("admin", autocommit=True)
+    for reader, organization in (("reader_a", "acme"), ("reader_b", "other")):
+        admin.execute("select chronicle.add_administrator(%s, %s)", (reader, organization))
+    cursor = head(auditor)
+    session = log_database.connect(log_database.cluster.superuser, autocommit=True)
+    for organization in ("acme", "other"):
+        session.execute(
+            """
+            select chronicle.log_audit_event(
+                _organization_id => %(name)s::text, _actor_type => 'user', _action_type => 'read',
+                _resource_type => 'page', _resource_id => %(name)s::text
+            )
+            """,
+            {"name": organization},
+        )
+    for _ in range(3):
+        for reader, names in (
+            ("reader_a", ["read acme"]),
+            ("auditor", ["read acme", "read other"]),
+            ("reader_b", ["read other"]),
+        ):
+            run(session, f"set role {reader}")
+            assert Consumer(session, cursor=cursor).names() == names
 
 
 @pytest.mark.parametrize("user", ["app", "admin", "stranger"])
