@@ -117,6 +117,22 @@ def test_reader_exports_what_is_theirs(quiet: Database, log: Chronicle) -> None:
     assert [(each.organization_id, each.resource_id) for each in found] == [("acme", "1")]
 
 
+def test_place_goes_behind_what_others_alone_may_see(
+    quiet: Database, log: Chronicle, tmp_path: Path
+) -> None:
+    log.add_administrator("reader_a", "acme")
+    log.log_audit_event(**PAGE, organization_id="other")
+    path, place = tmp_path / "events", tmp_path / "place"
+    export(quiet.dsn("reader_a"), path)
+    done("export", "--dsn", quiet.dsn("reader_a"), "--cursor-file", place)
+    kept = json.loads((tmp_path / "events.cursor").read_text())["cursor"]
+    assert list(log.events_since(kept)) == []
+    assert list(log.events_since(place.read_text().strip())) == []
+    add(log, 1)
+    export(quiet.dsn("reader_a"), path)
+    assert [each.resource_id for each in read(path.read_bytes())] == ["1"]
+
+
 def test_source_is_the_address_of_the_database_unless_it_is_said(
     quiet: Database, log: Chronicle
 ) -> None:

@@ -102,6 +102,9 @@ def _to_file(
                 file.append(b"".join(map(FORMATS[form].line, texts)), stream.cursor)
                 exported += len(texts)
                 show(exported)
+            # At the end it is behind the events of others, too.
+            if stream.cursor != file.cursor:
+                file.append(b"", stream.cursor)
     click.echo(f"{exported:,} events are exported to {path}.", err=True)
 
 
@@ -130,7 +133,9 @@ def _to_stdout(
                 keep(cursor_file, stream.cursor or "")
             exported += len(texts)
             show(exported)
-    if cursor_file is None and stream.cursor is not None:
+    if cursor_file is not None:
+        keep(cursor_file, stream.cursor or "")
+    elif stream.cursor is not None:
         click.echo(f"{exported:,} events. To go on from here: --cursor {stream.cursor}", err=True)
 
 

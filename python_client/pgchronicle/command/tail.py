@@ -158,12 +158,12 @@ def _run(
         try:
             for event in stream:
                 show(event)
-                cursor = stream.cursor
             return
         except psycopg.OperationalError as error:
             if poll is None or not connection.closed:
                 raise
             reason = str(error).strip().splitlines()[0]
+        cursor = stream.cursor
         click.echo(f"The connection is lost: {reason}. Trying again.", err=True)
         connection = connections.enter_context(closing(_connected(dsn, poll)))
         click.echo("Connected again.", err=True)
