@@ -484,6 +484,28 @@ def test_batch_whose_cursor_was_not_kept_comes_a_second_time(
     assert read(pgchronicle(*command).stdout_bytes) == events[3:]
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="only Linux names open files there")
+def test_redirected_output_is_on_the_disk_before_its_cursor(
+    dsn: str, log: Chronicle, tmp_path: Path
+) -> None:
+    add(log, *range(3))
+    telling = (
+        "import os, sys; from pgchronicle.command import main; fsync = os.fsync; "
+        "os.fsync = lambda file: (fsync(file), print(os.readlink(f'/proc/self/fd/{file}'), "
+        "file=sys.stderr)); main(sys.argv[1:])"
+    )
+    command = ["export", "--dsn", dsn, "--cursor-file", str(tmp_path / "place")]
+    with (tmp_path / "events").open("wb") as file:
+        result = subprocess.run(
+            [sys.executable, "-c", telling, *command],
+            stdout=file,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    saved = [Path(line).name for line in result.stderr.splitlines()]
+    assert saved[:3] == ["events", "place.new", tmp_path.name]
+
+
 def test_without_a_cursor_file_the_cursor_is_said(dsn: str, log: Chronicle) -> None:
     add(log, 1)
     said = pgchronicle("export", "--dsn", dsn).stderr

@@ -1,5 +1,7 @@
 """``pgchronicle export``."""
 
+import os
+import stat
 import sys
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -28,6 +30,8 @@ _Show: TypeAlias = Callable[[int], None]
 
 # What is gathered before it is written, unless a batch is done before.
 _BYTES = 16_000_000
+
+_STDOUT = 1
 
 
 @click.command()
@@ -130,6 +134,7 @@ def _to_stdout(
                 print_text(form, text)
             sys.stdout.flush()
             if cursor_file is not None:
+                _save_output()
                 keep(cursor_file, stream.cursor or "")
             exported += len(texts)
             show(exported)
@@ -137,6 +142,12 @@ def _to_stdout(
         keep(cursor_file, stream.cursor or "")
     elif stream.cursor is not None:
         click.echo(f"{exported:,} events. To go on from here: --cursor {stream.cursor}", err=True)
+
+
+def _save_output() -> None:
+    """What was redirected into a file must be there before a cursor says that it was given."""
+    if stat.S_ISREG(os.fstat(_STDOUT).st_mode):
+        os.fsync(_STDOUT)
 
 
 def _batches(
