@@ -114,7 +114,11 @@ def _awaitable(source: Any) -> Any:
 def _twin(connection: Connection) -> _Twin:
     twin = _twins.get(connection)
     if twin is None:
-        twin = _twins[connection] = psycopg.AsyncConnection(connection.pgconn)
+        session = connection.pgconn
+        # Each is one to a session, and stays with whom the test knows.
+        handlers = session.notice_handler, session.notify_handler
+        twin = _twins[connection] = psycopg.AsyncConnection(session)
+        session.notice_handler, session.notify_handler = handlers
         # Both name their prepared statements by number.
         twin._prepared = connection._prepared  # pyright: ignore[reportPrivateUsage]
     twin._autocommit = connection.autocommit  # pyright: ignore[reportPrivateUsage]
