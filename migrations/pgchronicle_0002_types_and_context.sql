@@ -242,6 +242,12 @@ grant execute on function chronicle.is_context_sealed(jsonb, text) to
 chronicle_writer, chronicle_table_reader, chronicle_app, chronicle_reader, chronicle_admin;
 alter function chronicle.is_context_sealed(jsonb, text) owner to chronicle_verifier;
 
+-- A change of owner turns the old owner's right into the new one's, so it is granted again by that
+-- one.
+set local role chronicle_verifier;
+grant execute on function chronicle.is_context_sealed(jsonb, text) to chronicle_owner;
+set local role chronicle_owner;
+
 create table chronicle.trusted_gateways (
     role_name text constraint trusted_gateways_pkey primary key,
     constraint trusted_gateways_role_name_is_not_empty check (role_name <> '')

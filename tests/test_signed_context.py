@@ -1107,3 +1107,20 @@ def test_what_is_imported_is_not_the_verified_actors(db: Connection, key: Key) -
         "where resource_type = 'chronicle.import'",
     )
     assert told == ["ada verified"]
+
+
+@pytest.mark.parametrize(
+    "role",
+    [
+        *("chronicle_owner", "chronicle_writer", "chronicle_table_reader", "chronicle_app"),
+        *("chronicle_reader", "chronicle_auditor", "chronicle_admin"),
+    ],
+)
+def test_whoever_asks_for_the_context_may_ask_whether_it_is_sealed(
+    database: Database, shared_key: Key, role: str
+) -> None:
+    """A session of its own each: whoever asked first in a transaction has asked for all."""
+    with database.connect(database.cluster.superuser) as session:
+        verify(session, shared_key)
+        run(session, f"set local role {role}")
+        assert value(session, "select (chronicle.resolve_context()).context_state") == "verified"

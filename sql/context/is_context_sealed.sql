@@ -34,3 +34,9 @@ revoke execute on function chronicle.is_context_sealed(jsonb, text) from public;
 grant execute on function chronicle.is_context_sealed(jsonb, text) to
 chronicle_writer, chronicle_table_reader, chronicle_app, chronicle_reader, chronicle_admin;
 alter function chronicle.is_context_sealed(jsonb, text) owner to chronicle_verifier;
+
+-- A change of owner turns the old owner's right into the new one's, so it is granted again by that
+-- one.
+set local role chronicle_verifier;
+grant execute on function chronicle.is_context_sealed(jsonb, text) to chronicle_owner;
+set local role chronicle_owner;
