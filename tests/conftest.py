@@ -11,7 +11,7 @@ in which nothing is installed yet.
 
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 
 import psycopg
@@ -34,6 +34,9 @@ _SERVER = pytest.StashKey[embedded.Server]()
 
 # Any number: whoever holds it is building the template.
 _TEMPLATE_LOCK = 7_418_250
+
+# How many tests one database of ``db`` sees.
+_USES = 50
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -147,24 +150,42 @@ def empty_database(
 
 
 @pytest.fixture
-def db(shared_database: SharedDatabase) -> Iterator[Connection]:
+def db(lend_database: Callable[[], SharedDatabase]) -> Iterator[Connection]:
     """The installer's session, in a transaction that is always rolled back. ``acting_as`` lends it
     to others."""
-    connection = shared_database.only_connection()
+    connection = lend_database().only_connection()
     with connection.transaction(force_rollback=True):
         yield connection
 
 
 @pytest.fixture(scope="session")
-def shared_database(
+def lend_database(
     cluster: Cluster, template: str, database_names: Iterator[str]
-) -> Iterator[SharedDatabase]:
-    """The database of ``db``: one a worker, in which nothing is ever committed."""
-    name = next(database_names)
-    cluster.execute("create database {} owner {} template {}", name, INSTALLER, template)
-    shared = SharedDatabase(cluster, name)
-    yield shared
-    shared.close()
+) -> Iterator[Callable[[], SharedDatabase]]:
+    """Lends the database of ``db``: one a worker, in which nothing is ever committed.
+
+    From time to time it is another one: what is rolled back stays in the catalogs, where a test of
+    half a second comes to take twenty.
+    """
+    shared: list[SharedDatabase] = []
+    uses = count()
+
+    def end() -> None:
+        for database in shared:
+            database.close()
+            cluster.execute("drop database {} with (force)", database.name)
+        shared.clear()
+
+    def lend() -> SharedDatabase:
+        if next(uses) % _USES == 0:
+            end()
+            name = next(database_names)
+            cluster.execute("create database {} owner {} template {}", name, INSTALLER, template)
+            shared.append(SharedDatabase(cluster, name))
+        return shared[0]
+
+    yield lend
+    end()
 
 
 def _drop_all(cluster: Cluster, run: str) -> None:

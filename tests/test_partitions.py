@@ -47,12 +47,12 @@ def test_nothing_is_made_twice(db: Connection) -> None:
     assert rows(db, BOUNDS) == before
 
 
-@pytest.mark.parametrize("interval", ["day", "week", "quarter"])
+@pytest.mark.parametrize(("interval", "ahead"), [("day", 150), ("week", 25), ("quarter", 5)])
 def test_another_interval_goes_on_where_the_last_partition_ends(
-    db: Connection, interval: str
+    db: Connection, interval: str, ahead: int
 ) -> None:
     run(db, "select chronicle.set_setting('partition_interval', to_jsonb(%s::text))", (interval,))
-    run(db, "select chronicle.ensure_partitions(150)")
+    run(db, "select chronicle.ensure_partitions(%s)", (ahead,))
     assert value(
         db,
         r"""
