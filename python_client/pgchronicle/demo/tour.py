@@ -137,7 +137,6 @@ def _show_proof(bank: Bank, auditor: psycopg.Connection) -> None:
     _say("Three sessions say that they are ada", heading=True)
     log = Chronicle(auditor)
     signer = ContextSigner("demo", log.add_context_key("demo"))
-    began = log.stream_head()
     with (
         bank.connect(APPLICATION) as session,
         Chronicle(session, signer=signer).context(actor_type="user", actor_id="ada"),
@@ -156,11 +155,12 @@ def _show_proof(bank: Bank, auditor: psycopg.Connection) -> None:
         "set_context, which any session can call",
         "what the first session had, copied",
     )
+    page = log.row_changes(table="pgbench_accounts", record_id=ACCOUNT, limit=len(how))
     _table(
         ("how", "the log says", "which is"),
         [
-            (way, f"{change.actor_type} {change.actor_id}", change.context_state)
-            for way, change in zip(how, log.events_since(began), strict=True)
+            (way, _words.actor(change), change.context_state)
+            for way, change in zip(how, reversed(page.row_changes), strict=True)
         ],
     )
     _say("Row-level security goes by actors that are verified, and by database roles.")
