@@ -539,7 +539,17 @@ def test_a_transaction_that_holds_back_the_stream_is_a_warning(
         process = writer.info.backend_pid
         writer.execute("select pg_current_xact_id()")
         (finding,) = _checks._stream(session)  # pyright: ignore[reportPrivateUsage]
-        assert finding.state == "ok"
+        assert (finding.state, finding.finding) == (
+            "ok",
+            "no transaction has held back events_since for 10 minutes",
+        )
+        with healthy.connect() as owner:
+            (finding,) = _checks._stream(owner)  # pyright: ignore[reportPrivateUsage]
+        assert (finding.state, finding.finding) == (
+            "ok",
+            "no prepared transaction has held back events_since for 10 minutes; "
+            "how long others are open, a member of pg_read_all_stats sees",
+        )
         monkeypatch.setattr(_checks, "_PATIENCE", timedelta(0))
         (finding,) = [
             each
