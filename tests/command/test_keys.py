@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -94,6 +95,80 @@ def test_secret_may_come_from_standard_input(admin_dsn: str, database: Database)
             input=text,
         )
         assert presented(session, made.stdout.strip()) == "verified"
+
+
+def test_secret_goes_into_a_new_file_that_its_owner_alone_can_read(
+    admin_dsn: str, database: Database, tmp_path: Path
+) -> None:
+    path = tmp_path / "web-2.secret"
+    command = ("key", "add", "web-2", "--output", path, "--dsn", admin_dsn)
+    result = pgchronicle(*command)
+    said = f"Key web-2 is added. Its secret is in {path}: it is not shown again.\n"
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", said)
+    assert path.stat().st_mode & 0o777 == 0o600
+    with database.connect("app") as session:
+        assert presented(session, token(path, session, *ACTOR, key_id="web-2")) == "verified"
+
+
+def test_secret_that_is_there_outlives_a_command_that_is_repeated(
+    admin_dsn: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "web-2.secret"
+    command = ("key", "add", "web-2", "--output", path, "--dsn", admin_dsn)
+    done(*command)
+    before = path.read_text()
+    result = pgchronicle(*command)
+    assert (result.exit_code, result.stdout, result.stderr) == (
+        *(1, ""),
+        f"error: {path} is there already\n"
+        "hint: It may hold the secret of a key. Give another name.\n",
+    )
+    assert path.read_text() == before
+
+
+def test_key_that_is_refused_leaves_no_file(
+    admin_dsn: str, database: Database, tmp_path: Path
+) -> None:
+    done("key", "add", "web-2", "--dsn", admin_dsn)
+    for dsn in (admin_dsn, database.dsn("auditor"), f"host={tmp_path}"):
+        result = pgchronicle("key", "add", "web-2", "--output", tmp_path / "s", "--dsn", dsn)
+        assert result.exit_code == (3 if dsn.startswith(f"host={tmp_path}") else 1)
+        assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is full")
+def test_key_whose_secret_cannot_be_written_is_not_added(
+    admin_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = os.open
+    monkeypatch.setattr(os, "open", lambda *_: opened("/dev/full", os.O_WRONLY))
+    command = ("key", "add", "web-2", "--output", tmp_path / "s", "--dsn", admin_dsn)
+    result = pgchronicle(*command)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == "error: cannot write: No space left on device\n"
+    assert done("key", "list", "--dsn", admin_dsn) == ""
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (("--output", "s", "--json"), "--output and --json exclude each other."),
+        (("--output", "s", "--secret-stdin"), "--output is for a secret that the server draws."),
+        (("--output", "-"), "leave --output out"),
+    ],
+)
+def test_output_that_makes_no_sense_is_wrong_usage(
+    admin_dsn: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: tuple[str, ...],
+    complaint: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = pgchronicle("key", "add", "web-2", *options, "--dsn", admin_dsn)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert complaint in result.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_keys_are_listed_without_their_secrets(admin_dsn: str, secret_file: Path) -> None:

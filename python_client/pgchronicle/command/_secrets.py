@@ -1,13 +1,17 @@
-"""Secrets of keys: text in base64url, read from where no other user of the machine can see it."""
+"""Secrets of keys: text in base64url, kept where no other user of the machine can see it."""
 
 import base64
 import binascii
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+
+from pgchronicle.errors import ChronicleError
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -42,6 +46,36 @@ def read_secret(secret_file: Path | None, secret_stdin: bool) -> bytes | None:
 def encoded(secret: bytes) -> str:
     """A secret as these options take it."""
     return base64.urlsafe_b64encode(secret).rstrip(b"=").decode()
+
+
+@contextmanager
+def new_file(path: Path) -> Generator[Callable[[str], None]]:
+    """A file for a secret, which is removed when anything fails; what it gives writes to the disk.
+
+    Raises:
+        ChronicleError: the file is there already, or cannot be made.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError as error:
+        raise ChronicleError(
+            f"{path} is there already",
+            hint="It may hold the secret of a key. Give another name.",
+        ) from error
+    except OSError as error:
+        raise ChronicleError(f"{path}: {error.strerror}") from error
+
+    def write(secret: str) -> None:
+        os.write(descriptor, f"{secret}\n".encode())
+        os.fsync(descriptor)
+
+    try:
+        yield write
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(descriptor)
 
 
 def _decoded(text: str, where: object) -> bytes:

@@ -7,7 +7,7 @@ import click
 from pgchronicle import Chronicle
 from pgchronicle._output import print_json, print_table
 from pgchronicle.command._database import connect, dsn_option, json_option
-from pgchronicle.command._secrets import encoded, read_secret, secret_options
+from pgchronicle.command._secrets import encoded, new_file, read_secret, secret_options
 
 
 @click.group()
@@ -19,7 +19,7 @@ def key() -> None:
 
     \b
     Examples:
-      pgchronicle key add web-2 > web-2.secret
+      pgchronicle key add web-2 --output web-2.secret
       pgchronicle key retire web-1
     """
 
@@ -27,19 +27,36 @@ def key() -> None:
 @key.command()
 @click.argument("key_id")
 @dsn_option
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The file to write the secret to, which must not be there yet and which only you can "
+    "read.  [default: standard output]",
+)
 @secret_options
 @json_option
-def add(key_id: str, dsn: str, secret_file: Path | None, secret_stdin: bool, as_json: bool) -> None:
-    """Add the key KEY_ID and print its secret, in base64url.
+def add(
+    key_id: str,
+    dsn: str,
+    output: Path | None,
+    secret_file: Path | None,
+    secret_stdin: bool,
+    as_json: bool,
+) -> None:
+    """Add the key KEY_ID and print its secret, in base64url, or write it to a file.
 
     Nobody can read the secret afterwards. A secret of yours has at least 32 bytes and is not
     printed; without one, the server draws it.
 
     \b
     Examples:
-      pgchronicle key add web-2 > web-2.secret
+      pgchronicle key add web-2 --output web-2.secret
       openssl rand -base64 32 | pgchronicle key add web-2 --secret-stdin
     """
+    if output is not None:
+        _check(output, secret_file, secret_stdin, as_json)
+        _add_to_file(key_id, dsn, output)
+        return
     given = read_secret(secret_file, secret_stdin)
     with connect(dsn) as connection:
         secret = Chronicle(connection).add_context_key(key_id, given)
@@ -50,6 +67,23 @@ def add(key_id: str, dsn: str, secret_file: Path | None, secret_stdin: bool, as_
         click.echo(f"Key {key_id} is added. Keep its secret: it is not shown again.", err=True)
     else:
         click.echo(f"Key {key_id} is added.", err=True)
+
+
+def _check(output: Path, secret_file: Path | None, secret_stdin: bool, as_json: bool) -> None:
+    if as_json:
+        raise click.UsageError("--output and --json exclude each other.")
+    if secret_file is not None or secret_stdin:
+        raise click.UsageError("--output is for a secret that the server draws.")
+    if str(output) == "-":
+        raise click.UsageError("To print the secret, leave --output out.")
+
+
+def _add_to_file(key_id: str, dsn: str, output: Path) -> None:
+    # The key is there for good only when its secret is.
+    with new_file(output) as write, connect(dsn) as connection, connection.transaction():
+        write(encoded(Chronicle(connection).add_context_key(key_id)))
+    said = f"Key {key_id} is added. Its secret is in {output}: it is not shown again."
+    click.echo(said, err=True)
 
 
 @key.command("list")
