@@ -179,7 +179,8 @@ def surrounded(event: EventFields, around: ContextFields) -> EventFields:
     if not around:
         return event
     said = {name: value for name, value in event.items() if name in CONTEXT_FIELDS}
-    return {**event, **ambient.merged(around, cast(ContextFields, said))}
+    both = ambient.merged(around, cast(ContextFields, said))
+    return {**event, **(with_type(both) if "actor_id" in around else both)}
 
 
 def log_audit_event(event: EventFields) -> Statement:
@@ -220,6 +221,18 @@ def _batch(documents: list[str]) -> Statement:
 
 
 # The context
+
+
+def with_type(context: ContextFields) -> ContextFields:
+    """The context as captured events have it: an id without a type is a user's."""
+    if "actor_id" not in context or "actor_type" in context:
+        return context
+    return {**context, "actor_type": "user"}
+
+
+def names_actor(context: ContextFields) -> bool:
+    """Whether it can be signed."""
+    return context.keys() >= {"actor_id", "actor_type"}
 
 
 def enter_context(context: ContextFields) -> Statement:

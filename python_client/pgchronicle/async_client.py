@@ -172,6 +172,9 @@ class AsyncChronicle:
             The connection, on which the caller's own statements are part of it. None where there is
             a sink and no database.
 
+        A signer signs it where it names an actor, and an ``actor_id`` without any ``actor_type`` is
+        a user's; a context without an actor, as of an anonymous visitor, is asserted.
+
         Args:
             context: the fields of the context; see ``ContextFields``.
 
@@ -179,7 +182,7 @@ class AsyncChronicle:
             WrongFieldError: a field has a value that it cannot have.
             TooLargeError: more than 65536 bytes.
             ContextRefusedError: it was signed, and the server does not believe it.
-            MissingFieldError: it is to be signed and does not name who acts.
+            MissingFieldError: it is to be signed and ``actor_id`` or ``actor_type`` is empty.
         """
         with ambient.scope(**context):
             said = ambient.fields()
@@ -714,7 +717,7 @@ class AsyncChronicle:
             yield around
         elif around == self._source.said():
             yield {}
-        elif self._signer is not None and {"actor_id", "actor_type"} <= around.keys():
+        elif self._signer is not None and _statements.names_actor(_statements.with_type(around)):
             async with self.context():
                 yield {}
         else:
@@ -745,7 +748,8 @@ class AsyncChronicle:
         self, said: ContextFields, connection: AsyncConnection
     ) -> tuple[str | None, str]:
         """Returns the value from before and when the transaction began."""
-        if self._signer is None:
+        said = _statements.with_type(said)
+        if self._signer is None or not _statements.names_actor(said):
             statement = _statements.enter_context(said)
             outer, began, _ = await self._source.row(statement, tuple_row, connection)
             return outer, began

@@ -111,6 +111,30 @@ def test_inner_context_completes_the_outer_one_and_gives_way_to_it(app: Chronicl
     assert app.current_context() == ABSENT
 
 
+def test_actor_without_a_type_is_a_user_in_logged_and_captured_events(db: Connection) -> None:
+    run(db, "create table t (id integer primary key)")
+    log = Chronicle(db)
+    log.enable_tracking("t")
+    with log.context(actor_type="employee", actor_id="ada"), log.context(actor_id="bob"):
+        run(db, "insert into t values (1)")
+        log.log_audit_event(**PAGE)
+    with ambient.scope(actor_id="carl"):
+        log.log_audit_event(**PAGE)
+        log.log_audit_event(**PAGE, actor_type="admin")
+        log.log_audit_event(**PAGE, actor_id="dora")
+    query = (
+        "select resource_type, actor_type::text, actor_id from chronicle.events "
+        "where resource_type in ('t', 'page') order by seq"
+    )
+    assert rows(db, query) == [
+        ("t", "user", "bob"),
+        ("page", "user", "bob"),
+        ("page", "user", "carl"),
+        ("page", "admin", "carl"),
+        ("page", "user", "dora"),
+    ]
+
+
 def test_inner_context_of_another_actor_takes_nothing_of_the_outer_one(app: Chronicle) -> None:
     with (
         app.context(actor_type="user", actor_id="ada", actor_role="clerk", request_id="r"),
@@ -182,7 +206,7 @@ def test_outer_context_is_back_after_an_exception(app: Chronicle) -> None:
     with app.context(actor_id="outer"):
         with pytest.raises(KeyError), app.context(actor_id="inner"):
             raise KeyError
-        assert app.current_context() == asserted(actor_id="outer")
+        assert app.current_context() == asserted(actor_type="user", actor_id="outer")
 
 
 def test_outer_context_is_back_after_a_savepoint_is_rolled_back(
@@ -195,13 +219,13 @@ def test_outer_context_is_back_after_a_savepoint_is_rolled_back(
             app.context(actor_type="user", actor_id="inner"),
         ):
             app.log_audit_event(**PAGE, duration_ms=-1)
-        assert app.current_context() == asserted(actor_id="outer")
+        assert app.current_context() == asserted(actor_type="user", actor_id="outer")
 
         with app.context(actor_type="user", actor_id="inner"):
             with pytest.raises(WrongFieldError), db.transaction():
                 app.log_audit_event(**PAGE, duration_ms=-1)
             assert app.current_context() == asserted(actor_type="user", actor_id="inner")
-        assert app.current_context() == asserted(actor_id="outer")
+        assert app.current_context() == asserted(actor_type="user", actor_id="outer")
 
 
 def test_outer_context_is_back_after_a_savepoint_is_released(
@@ -210,7 +234,7 @@ def test_outer_context_is_back_after_a_savepoint_is_released(
     with app.context(actor_id="outer"):
         with db.transaction(), app.context(actor_id="inner"):
             pass
-        assert app.current_context() == asserted(actor_id="outer")
+        assert app.current_context() == asserted(actor_type="user", actor_id="outer")
 
 
 def test_error_of_the_block_is_the_one_that_is_raised(database: Database) -> None:
@@ -233,7 +257,7 @@ def test_context_that_is_refused_changes_nothing(db: Connection, app: Chronicle)
             said: Any = context
             with pytest.raises(error), db.transaction(), app.context(**said):
                 raise AssertionError("it was accepted")
-        assert app.current_context() == asserted(actor_id="outer")
+        assert app.current_context() == asserted(actor_type="user", actor_id="outer")
 
 
 def test_commit_inside_the_block_ends_the_context(database: Database) -> None:
@@ -343,8 +367,8 @@ def test_clients_over_one_pool_do_not_share_a_context(
     with one.context(actor_id="one"):
         assert other.current_context() == ABSENT
         with other.context(actor_id="other"):
-            assert one.current_context() == asserted(actor_id="one")
-            assert other.current_context() == asserted(actor_id="other")
+            assert one.current_context() == asserted(actor_type="user", actor_id="one")
+            assert other.current_context() == asserted(actor_type="user", actor_id="other")
 
 
 def test_block_may_be_left_in_another_context_of_the_interpreter(

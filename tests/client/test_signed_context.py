@@ -168,6 +168,19 @@ def test_context_that_names_nobody_is_not_signed(log: Chronicle) -> None:
         assert log.current_context() == ADA
 
 
+def test_context_without_an_actor_is_asserted(log: Chronicle) -> None:
+    """As of an anonymous visitor, who is served all the same."""
+    with log.context(request_id="r"):
+        assert log.current_context() == {"request_id": "r", "context_state": "asserted"}
+        with log.context(actor_id="ada"):
+            assert log.current_context() == ADA | {"request_id": "r"}
+    with log.context(actor_type="user", actor_id="ada"):
+        with log.context(actor_type="anonymous"):
+            said = log.current_context()
+            assert said == {"actor_type": "anonymous", "context_state": "asserted"}
+        assert log.current_context() == ADA
+
+
 def test_token_may_be_made_elsewhere(log: Chronicle, db: Connection) -> None:
     """As by a service that alone has the secret."""
     plain = Chronicle(db)
