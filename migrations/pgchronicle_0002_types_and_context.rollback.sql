@@ -17,6 +17,7 @@ drop table chronicle.trusted_gateways;
 drop function chronicle.is_context_sealed(jsonb, text);
 drop function chronicle.sealed_text(jsonb);
 drop function chronicle.context_challenge();
+drop policy context_secrets_verifier_reads on chronicle.context_secrets;
 drop table chronicle.context_secrets;
 drop table chronicle.context_keys;
 drop function chronicle.hmac_sha256(bytea, bytea, text);

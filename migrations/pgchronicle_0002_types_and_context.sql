@@ -158,6 +158,15 @@ comment on column chronicle.context_secrets.inner_block is
 comment on column chronicle.context_secrets.outer_block is
 'The same with 0x5c.';
 
+-- Against who reads all tables by a role of the server's (pg_read_all_data).
+alter table chronicle.context_secrets enable row level security;
+
+create policy context_secrets_verifier_reads on chronicle.context_secrets
+for select to chronicle_verifier using (true);
+
+comment on policy context_secrets_verifier_reads on chronicle.context_secrets is
+'Nobody else reads them, whatever they are granted.';
+
 revoke all on chronicle.context_secrets from public;
 grant select on chronicle.context_secrets to chronicle_verifier;
 
@@ -213,6 +222,7 @@ language plpgsql
 stable
 security definer
 set search_path = pg_catalog, pg_temp
+set row_security = on
 as $$
 begin
     return coalesce(
@@ -261,7 +271,8 @@ comment on column chronicle.trusted_gateways.role_name is
 'As in session_user.';
 
 revoke all on chronicle.trusted_gateways from public;
-grant select on chronicle.trusted_gateways to chronicle_admin;
+grant select on chronicle.trusted_gateways to
+chronicle_writer, chronicle_table_reader, chronicle_app, chronicle_reader, chronicle_admin;
 
 -- What every event has to know of the table, as a function that returns a constant and inlines; as
 -- chronicle.derive_logging_rules does for settings. Hence no pinned search_path.
@@ -274,7 +285,8 @@ as $$
 $$;
 
 comment on function chronicle.is_trusted_gateway() is
-'Private. Whether the role that logged in is in chronicle.trusted_gateways.';
+'Private. Whether the role that logged in was in chronicle.trusted_gateways when that last changed.
+A copy of the schema without its data says so too: ask the table as well.';
 
 revoke execute on function chronicle.is_trusted_gateway() from public;
 grant execute on function chronicle.is_trusted_gateway() to
@@ -325,6 +337,7 @@ declare
     v_text constant text := nullif(current_setting('chronicle.context', true), '');
     v_claims constant text := nullif(current_setting('request.jwt.claims', true), '');
     v_document jsonb;
+    v_info text;
     v_context chronicle.event_context;
     v_state text := 'asserted';
     v_error text;
@@ -351,8 +364,20 @@ begin
                 v_state := 'malformed';
                 v_error := 'bad_seal';
             end if;
-            if jsonb_typeof(v_context.client_info) <> 'object' then
-                v_state := 'malformed';
+            if v_context.client_info is not null then
+                v_info := v_context.client_info;
+                -- A short number may be a long one as text.
+                if jsonb_typeof(v_context.client_info) <> 'object'
+                    or octet_length(v_info) > 65536
+                then
+                    v_state := 'malformed';
+                elsif v_info ~* chronicle.masked_key_start()
+                    and v_info ~* ('"' || chronicle.masked_key() || '":')
+                then
+                    v_context.client_info := chronicle.mask_keys(
+                        v_context.client_info, chronicle.masked_key()
+                    );
+                end if;
             end if;
         end if;
 
@@ -390,7 +415,11 @@ begin
         -- Nothing was said, or only what chronicle.revert_event sets, which names nobody.
         v_state := 'absent';
     elsif v_state = 'asserted' and chronicle.is_trusted_gateway() then
-        v_state := 'verified';
+        if exists (
+            select from chronicle.trusted_gateways as g where g.role_name = session_user
+        ) then
+            v_state := 'verified';
+        end if;
     end if;
 
     if v_state in ('absent', 'malformed') then
@@ -449,8 +478,10 @@ language plpgsql
 volatile
 security definer
 set search_path = pg_catalog, pg_temp
+set row_security = on
 as $$
 declare
+    v_not_claims constant text[] := array['context_state', 'parent_event_id'];
     v_state text := 'malformed';
     v_now constant numeric := extract(epoch from clock_timestamp());
     v_header jsonb;
@@ -509,7 +540,9 @@ begin
         then
             v_issued := v_payload ->> 'iat';
             v_expires := v_payload ->> 'exp';
-            v_context := jsonb_populate_record(null::chronicle.event_context, v_payload);
+            v_context := jsonb_populate_record(
+                null::chronicle.event_context, v_payload - v_not_claims
+            );
 
             if greatest(v_issued, (v_payload ->> 'nbf')::numeric) > v_now + 60
                 or v_expires - v_issued not between 0 and 300
@@ -528,7 +561,11 @@ begin
                 v_state := 'verified';
                 select jsonb_object_agg(f.key, f.value) into v_claims
                 from jsonb_each(to_jsonb(v_context)) as f
-                where f.value <> 'null' and f.key not in ('context_state', 'parent_event_id');
+                where f.value <> 'null';
+                -- As text, claims may be longer than the token that brought them.
+                if octet_length(v_claims::text) > 65000 then
+                    v_state := 'malformed';
+                end if;
             end if;
         end if;
     exception when data_exception or program_limit_exceeded then
@@ -549,12 +586,7 @@ begin
         into v_document
         from chronicle.context_secrets as s
         where s.key_id = '';
-        -- As text, claims may be longer than the token that brought them.
-        if octet_length(v_document::text) > 65536 then
-            v_state := 'malformed';
-        end if;
-    end if;
-    if v_state <> 'verified' then
+    else
         v_document := jsonb_build_object('context_error', v_state);
     end if;
     perform set_config('chronicle.context', v_document::text, true);

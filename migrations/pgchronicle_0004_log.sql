@@ -1032,7 +1032,8 @@ comment on function chronicle.mask_keys(jsonb, text) is
 null values stay. _masked_key: as chronicle.masked_key.';
 
 revoke execute on function chronicle.mask_keys(jsonb, text) from public;
-grant execute on function chronicle.mask_keys(jsonb, text) to chronicle_writer;
+grant execute on function chronicle.mask_keys(jsonb, text) to
+chronicle_writer, chronicle_table_reader, chronicle_app, chronicle_reader, chronicle_admin;
 
 -- For chronicle.changes; log_audit_event has the same loop written out, since a call costs twice as
 -- much. Values are compared as text: jsonb holds 1.0 and 1.00 for equal, a record does not. A loop
@@ -1587,7 +1588,8 @@ begin
     )
     select
         v_ids[e.place], v_salts[e.place], v_transaction_id, v_settled_after,
-        coalesce(e.occurred_at, clock_timestamp()), coalesce(e.organization_id, v_context.organization_id),
+        coalesce(e.occurred_at, clock_timestamp()),
+        coalesce(e.organization_id, v_context.organization_id),
         coalesce(e.actor_type, v_context.actor_type),
         case when a.is_of_context then v_context.actor_id else e.actor_id end,
         case
@@ -1639,6 +1641,12 @@ recorded, when chronicle.log_audit_event has to see each of them.';
 revoke execute on function chronicle.record_event_set(jsonb) from public;
 grant execute on function chronicle.record_event_set(jsonb) to chronicle_app;
 alter function chronicle.record_event_set(jsonb) owner to chronicle_writer;
+
+-- A change of owner turns the old owner's right into the new one's, so it is granted again by that
+-- one.
+set local role chronicle_writer;
+grant execute on function chronicle.record_event_set(jsonb) to chronicle_owner;
+set local role chronicle_owner;
 
 -- Runs with the caller's rights: chronicle.log_audit_event has what is needed. The exception block
 -- is for the whole set, not for each event: it only says which one was refused, and everything is

@@ -145,7 +145,10 @@ TABLE_GRANTS = {
     ("chronicle.tracking_periods", "chronicle_reader", "SELECT"),
     ("chronicle.tracking_periods", "chronicle_table_reader", "SELECT"),
     ("chronicle.tracking_periods", "chronicle_writer", "SELECT"),
-    ("chronicle.trusted_gateways", "chronicle_admin", "SELECT"),
+    *(
+        ("chronicle.trusted_gateways", f"chronicle_{role}", "SELECT")
+        for role in ("admin", "app", "reader", "table_reader", "writer")
+    ),
 }
 """All that anybody but its owner may do with a table, a view or a sequence of ours."""
 

@@ -101,6 +101,8 @@ CONTEXTS = {
     "_actor_role => 'author', _organization_id => 'acme', _reason => 'why', "
     "_ip_address => '192.0.2.9', _client_info => '{\"app\": null}', "
     "_ai_operation_id => '0c1e9b1e-0000-4000-8000-00000000000c')",
+    "with a secret": "select chronicle.set_context(_actor_id => 'ada', _actor_type => 'user', "
+    '_client_info => \'{"os": "Linux", "api_key": "hidden"}\')',
     "another kind of actor": "select chronicle.set_context(_actor_id => 'r2', _actor_type => 'ai')",
     "malformed": "select set_config('chronicle.context', 'no json', true)",
     "claims": "select set_config('request.jwt.claims', "
@@ -204,3 +206,23 @@ def test_a_set_with_an_event_that_needs_more_is_left_alone(
 def test_while_names_are_enforced_every_event_is_looked_at(db: Connection, setting: str) -> None:
     run(db, f"select chronicle.set_setting('{setting}', 'true')")
     assert value(db, "select chronicle.record_event_set(%s)", (Jsonb([REQUIRED]),)) is None
+
+
+def test_a_secret_in_the_context_is_masked_in_every_event(db: Connection) -> None:
+    run(db, "create table public.item (id integer primary key)")
+    run(db, "select chronicle.enable_tracking('public.item')")
+    run(db, CONTEXTS["with a secret"])
+    run(db, "insert into public.item values (1)")
+    run(db, "select chronicle.log_audit_event(_action_type => 'read', _resource_type => 'page')")
+    run(
+        db,
+        "select chronicle.log_audit_events(%s)",
+        (Jsonb([{"action_type": "read", "resource_type": "page"}]),),
+    )
+    assert rows(
+        db, "select e.origin, e.client_info from chronicle.events as e order by e.seq desc limit 3"
+    ) == [
+        ("logged", {"os": "Linux", "api_key": "[masked]"}),
+        ("logged", {"os": "Linux", "api_key": "[masked]"}),
+        ("captured", {"os": "Linux", "api_key": "[masked]"}),
+    ]

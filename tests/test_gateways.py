@@ -472,3 +472,13 @@ def test_two_operators_at_once_leave_a_list_that_is_believed(database: Database)
     assert rows(first, "select role_name from chronicle.trusted_gateways order by 1") == [
         *(("app",), ("auditor",)),
     ]
+
+
+def test_a_copy_of_the_schema_alone_believes_nobody(gateway: Connection) -> None:
+    """What the function says came along, the list did not."""
+    with as_superuser(gateway):
+        gateway.execute("alter table chronicle.trusted_gateways disable trigger user")
+        gateway.execute("delete from chronicle.trusted_gateways")
+    with acting_as(gateway, "app"):
+        gateway.execute(SAY)
+        assert current(gateway) == ASSERTED

@@ -1124,3 +1124,20 @@ def test_whoever_asks_for_the_context_may_ask_whether_it_is_sealed(
         verify(session, shared_key)
         run(session, f"set local role {role}")
         assert value(session, "select (chronicle.resolve_context()).context_state") == "verified"
+
+
+def test_a_claim_of_another_column_is_ignored(db: Connection, key: Key) -> None:
+    with acting_as(db, "app"):
+        claims = ada(db) | {"parent_event_id": "no uuid", "context_state": "absent"}
+        assert present(db, key.token(claims)) == "verified"
+        assert {"parent_event_id", "context_state"} & current(db).keys() == {"context_state"}
+        assert state(db) == "verified"
+
+
+def test_who_reads_all_data_reads_no_secret(db: Connection, key: Key) -> None:
+    with as_superuser(db):
+        db.execute("grant pg_read_all_data to stranger")
+    with acting_as(db, "stranger"):
+        assert rows(db, "select * from chronicle.context_secrets") == []
+    with acting_as(db, "app"):
+        assert present(db, key.token(ada(db))) == "verified"

@@ -17,5 +17,14 @@ comment on column chronicle.context_secrets.inner_block is
 comment on column chronicle.context_secrets.outer_block is
 'The same with 0x5c.';
 
+-- Against who reads all tables by a role of the server's (pg_read_all_data).
+alter table chronicle.context_secrets enable row level security;
+
+create policy context_secrets_verifier_reads on chronicle.context_secrets
+for select to chronicle_verifier using (true);
+
+comment on policy context_secrets_verifier_reads on chronicle.context_secrets is
+'Nobody else reads them, whatever they are granted.';
+
 revoke all on chronicle.context_secrets from public;
 grant select on chronicle.context_secrets to chronicle_verifier;

@@ -10,8 +10,10 @@ language plpgsql
 volatile
 security definer
 set search_path = pg_catalog, pg_temp
+set row_security = on
 as $$
 declare
+    v_not_claims constant text[] := array['context_state', 'parent_event_id'];
     v_state text := 'malformed';
     v_now constant numeric := extract(epoch from clock_timestamp());
     v_header jsonb;
@@ -70,7 +72,9 @@ begin
         then
             v_issued := v_payload ->> 'iat';
             v_expires := v_payload ->> 'exp';
-            v_context := jsonb_populate_record(null::chronicle.event_context, v_payload);
+            v_context := jsonb_populate_record(
+                null::chronicle.event_context, v_payload - v_not_claims
+            );
 
             if greatest(v_issued, (v_payload ->> 'nbf')::numeric) > v_now + 60
                 or v_expires - v_issued not between 0 and 300
@@ -89,7 +93,11 @@ begin
                 v_state := 'verified';
                 select jsonb_object_agg(f.key, f.value) into v_claims
                 from jsonb_each(to_jsonb(v_context)) as f
-                where f.value <> 'null' and f.key not in ('context_state', 'parent_event_id');
+                where f.value <> 'null';
+                -- As text, claims may be longer than the token that brought them.
+                if octet_length(v_claims::text) > 65000 then
+                    v_state := 'malformed';
+                end if;
             end if;
         end if;
     exception when data_exception or program_limit_exceeded then
@@ -110,12 +118,7 @@ begin
         into v_document
         from chronicle.context_secrets as s
         where s.key_id = '';
-        -- As text, claims may be longer than the token that brought them.
-        if octet_length(v_document::text) > 65536 then
-            v_state := 'malformed';
-        end if;
-    end if;
-    if v_state <> 'verified' then
+    else
         v_document := jsonb_build_object('context_error', v_state);
     end if;
     perform set_config('chronicle.context', v_document::text, true);

@@ -11,7 +11,8 @@ comment on column chronicle.trusted_gateways.role_name is
 'As in session_user.';
 
 revoke all on chronicle.trusted_gateways from public;
-grant select on chronicle.trusted_gateways to chronicle_admin;
+grant select on chronicle.trusted_gateways to
+chronicle_writer, chronicle_table_reader, chronicle_app, chronicle_reader, chronicle_admin;
 
 -- What every event has to know of the table, as a function that returns a constant and inlines; as
 -- chronicle.derive_logging_rules does for settings. Hence no pinned search_path.
@@ -24,7 +25,8 @@ as $$
 $$;
 
 comment on function chronicle.is_trusted_gateway() is
-'Private. Whether the role that logged in is in chronicle.trusted_gateways.';
+'Private. Whether the role that logged in was in chronicle.trusted_gateways when that last changed.
+A copy of the schema without its data says so too: ask the table as well.';
 
 revoke execute on function chronicle.is_trusted_gateway() from public;
 grant execute on function chronicle.is_trusted_gateway() to

@@ -39,4 +39,5 @@ comment on function chronicle.mask_keys(jsonb, text) is
 null values stay. _masked_key: as chronicle.masked_key.';
 
 revoke execute on function chronicle.mask_keys(jsonb, text) from public;
-grant execute on function chronicle.mask_keys(jsonb, text) to chronicle_writer;
+grant execute on function chronicle.mask_keys(jsonb, text) to
+chronicle_writer, chronicle_table_reader, chronicle_app, chronicle_reader, chronicle_admin;

@@ -108,7 +108,8 @@ begin
     )
     select
         v_ids[e.place], v_salts[e.place], v_transaction_id, v_settled_after,
-        coalesce(e.occurred_at, clock_timestamp()), coalesce(e.organization_id, v_context.organization_id),
+        coalesce(e.occurred_at, clock_timestamp()),
+        coalesce(e.organization_id, v_context.organization_id),
         coalesce(e.actor_type, v_context.actor_type),
         case when a.is_of_context then v_context.actor_id else e.actor_id end,
         case
@@ -160,3 +161,9 @@ recorded, when chronicle.log_audit_event has to see each of them.';
 revoke execute on function chronicle.record_event_set(jsonb) from public;
 grant execute on function chronicle.record_event_set(jsonb) to chronicle_app;
 alter function chronicle.record_event_set(jsonb) owner to chronicle_writer;
+
+-- A change of owner turns the old owner's right into the new one's, so it is granted again by that
+-- one.
+set local role chronicle_writer;
+grant execute on function chronicle.record_event_set(jsonb) to chronicle_owner;
+set local role chronicle_owner;

@@ -45,7 +45,8 @@ comment on function chronicle.masked_key_start() is
 most events fail. Null when nothing is masked.';
 
 revoke execute on function chronicle.masked_key_start() from public;
-grant execute on function chronicle.masked_key_start() to chronicle_writer;
+grant execute on function chronicle.masked_key_start() to
+chronicle_writer, chronicle_table_reader, chronicle_app, chronicle_reader, chronicle_admin;
 
 create or replace function chronicle.masked_key()
 returns text
@@ -60,8 +61,8 @@ comment on function chronicle.masked_key() is
 nothing is masked.';
 
 revoke execute on function chronicle.masked_key() from public;
-grant execute on function chronicle.masked_key()
-to chronicle_writer, chronicle_table_reader, chronicle_reader, chronicle_admin;
+grant execute on function chronicle.masked_key() to
+chronicle_writer, chronicle_table_reader, chronicle_app, chronicle_reader, chronicle_admin;
 
 create or replace function chronicle.payload_limit_bytes()
 returns integer

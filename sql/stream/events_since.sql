@@ -69,8 +69,8 @@ begin
                     v_next
                 ),
                 hint = 'A cursor of another server: begin here from chronicle.stream_head(). '
-                    'A log that was restored from another server can be followed '
-                    'once the numbers of this one have passed those in it.';
+                    'A log that was restored from another server: once the numbers of this one '
+                    'have passed those in it, begin anew from null, and order a record by seq.';
     end if;
 
     return query
@@ -105,7 +105,9 @@ comment on function chronicle.events_since(text, integer) is
 'The log as a stream without gaps: every committed event that the caller may see comes exactly once,
 those of a record in the order of its changes. Ask again from the cursor of the last event, and keep
 that. Events come once every transaction is over that was open when theirs was: an open one holds
-the stream back, and loses nothing.
+the stream back, and loses nothing. seq alone orders a record where a transaction under REPEATABLE
+READ inserted a key anew, or truncated, what another had changed meanwhile. What a crash takes from
+writers with synchronous_commit off may have been given before.
 _cursor: from chronicle.event_cursor or chronicle.stream_head; null is the beginning. _limit: at
 most so many events, 1 to 100000; fewer mean that no more are settled yet.
 Errors: 22023 for a cursor that is none or a wrong limit; 55000 when the cursor, or the log, comes
