@@ -141,7 +141,11 @@ def test_key_whose_secret_cannot_be_written_is_not_added(
     admin_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened = os.open
-    monkeypatch.setattr(os, "open", lambda *_: opened("/dev/full", os.O_WRONLY))
+
+    def full(*_: object) -> int:
+        return opened("/dev/full", os.O_WRONLY)
+
+    monkeypatch.setattr(os, "open", full)
     command = ("key", "add", "web-2", "--output", tmp_path / "s", "--dsn", admin_dsn)
     result = pgchronicle(*command)
     assert (result.exit_code, result.stdout) == (1, "")
@@ -327,7 +331,9 @@ def test_lifetime_is_what_was_asked_for(secret_file: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "exit_code", "complaint"),
     [
-        (("--actor-type", "user"), 1, "error: a signed context needs actor_id\n"),
+        (("--actor-type", "user"), 2, "Say --actor-id."),
+        (("--actor-id", "ada"), 2, "Say --actor-type."),
+        ((*ACTOR, "--client-info", "[1]"), 2, "--client-info is no JSON object."),
         ((*ACTOR, "--secret-stdin"), 2, "exclude each other."),
         ((*ACTOR, "--lifetime", "301"), 2, "--lifetime"),
         ((*ACTOR, "--key-id", "a b"), 2, "'a b' is no name of a key"),

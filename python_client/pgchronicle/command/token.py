@@ -66,6 +66,11 @@ def token(
 "$challenge" --actor-type user --actor-id ada`
       select chronicle.set_signed_context(:'token');
     """
+    for name in ("actor_type", "actor_id"):
+        if not context[name]:
+            raise click.UsageError(f"Say --{name.replace('_', '-')}.")
+    if not isinstance(context["client_info"], dict | None):
+        raise click.UsageError("--client-info is no JSON object.")
     secret = read_secret(secret_file, secret_stdin)
     if secret is None:
         raise click.UsageError("Say --secret-file or --secret-stdin.")
