@@ -183,13 +183,19 @@ def surrounded(event: EventFields, around: ContextFields) -> EventFields:
     return {**event, **(with_type(both) if "actor_id" in around else both)}
 
 
-def log_audit_event(event: EventFields) -> Statement:
-    given = _texts(EVENT_FIELDS, event)
-    return Statement(b"select " + _call("log_audit_event", tuple(given)), given)
+def log_audit_event(event: EventFields, around: ContextFields) -> Statement:
+    around = with_type(around)
+    given = _texts(EVENT_FIELDS, event if _says_who(around) else surrounded(event, around))
+    return _within(around, _call("log_audit_event", tuple(given)), given)
 
 
-def log_audit_events(events: Iterable[EventFields]) -> Iterator[tuple[int, Statement]]:
+def log_audit_events(
+    events: Iterable[EventFields], around: ContextFields
+) -> Iterator[tuple[int, Statement]]:
     """Statements that record the events in their order, each with the place of its first event."""
+    around = with_type(around)
+    if not _says_who(around):
+        events = (surrounded(event, around) for event in events)
     documents: list[str] = []
     first, characters = 1, 0
     for place, event in enumerate(events, start=1):
@@ -200,10 +206,10 @@ def log_audit_events(events: Iterable[EventFields]) -> Iterator[tuple[int, State
             raise
         characters += len(documents[-1])
         if len(documents) == _BATCH_EVENTS or characters >= _BATCH_CHARACTERS:
-            yield first, _batch(documents)
+            yield first, _batch(documents, around)
             first, documents, characters = place + 1, [], 0
     if documents:
-        yield first, _batch(documents)
+        yield first, _batch(documents, around)
 
 
 def _document(event: EventFields) -> str:
@@ -215,9 +221,42 @@ def _document(event: EventFields) -> str:
     return f"{{{','.join(members)}}}"
 
 
-def _batch(documents: list[str]) -> Statement:
-    query = b"select chronicle.log_audit_events(%(events)s::jsonb)"
-    return Statement(query, {"events": f"[{','.join(documents)}]"})
+def _batch(documents: list[str], around: ContextFields) -> Statement:
+    call = b"chronicle.log_audit_events(%(events)s::jsonb)"
+    return _within(around, call, {"events": f"[{','.join(documents)}]"})
+
+
+def _within(around: ContextFields, call: bytes, parameters: Mapping[str, object]) -> Statement:
+    """A call in a context that ends with the statement, so that calls need not take turns.
+
+    Each step reads the one before it, since nothing else says in which order they are taken.
+    """
+    if not _says_who(around):
+        return Statement(b"select " + call, parameters)
+    given = _texts(CONTEXT_FIELDS, around)
+    query = b"""
+        with outside as materialized (
+            select pg_catalog.current_setting('chronicle.context', true) as context
+        ),
+        inside as materialized (select o.context, %s from outside as o),
+        called as materialized (select i.context, %s as result from inside as i)
+        select
+            c.result,
+            pg_catalog.set_config('chronicle.context', coalesce(c.context, ''), true)
+        from called as c
+    """
+    entering, _, rest = query.partition(b"%s")
+    called, _, leaving = rest.partition(b"%s")
+    entered = _call("set_context", tuple(given), "context_")
+    return Statement(
+        b"".join((entering, entered, called, call, leaving)),
+        {**parameters, **{f"context_{name}": text for name, text in given.items()}},
+    )
+
+
+def _says_who(around: ContextFields) -> bool:
+    """Whether it says at least what kind of actor, as of an anonymous visitor."""
+    return "actor_type" in around
 
 
 # The context
@@ -654,8 +693,8 @@ def _administrator(function: bytes, principal: str, organization_id: object) -> 
 
 
 @lru_cache(maxsize=1024)
-def _call(function: str, names: tuple[str, ...]) -> bytes:
-    arguments = ", ".join(f"_{name} => %({name})s::{EVENT_FIELDS[name]}" for name in names)
+def _call(function: str, names: tuple[str, ...], prefix: str = "") -> bytes:
+    arguments = ", ".join(f"_{name} => %({prefix}{name})s::{EVENT_FIELDS[name]}" for name in names)
     return f"chronicle.{function}({arguments})".encode()
 
 

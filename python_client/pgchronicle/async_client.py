@@ -80,8 +80,9 @@ class AsyncChronicle:
     psycopg reads times in the DateStyle ISO only, which the connection has by default.
 
     Who acts is said by ``context``, or by a scope of ``pgchronicle.ambient`` around the caller: an
-    event takes from there what it does not say itself. With a signer, a call outside ``context``
-    that finds an actor there signs it first, which takes it three more round trips.
+    event takes from there what it does not say itself. A call outside ``context`` that finds an
+    actor there is in a context of its own; with a signer it signs it first, which takes it three
+    more round trips.
 
     Args:
         source: where the log is. It stays the caller's, who closes it.
@@ -128,10 +129,10 @@ class AsyncChronicle:
             NotRegisteredError: its resource type or action, while that is enforced.
         """
         async with self._surroundings() as around:
-            event = _statements.surrounded(event, around)
             if self._sink is not None:
-                return await async_record(self._sink, event)
-            event_id: UUID = await self._source.value(_statements.log_audit_event(event))
+                return await async_record(self._sink, _statements.surrounded(event, around))
+            statement = _statements.log_audit_event(event, around)
+            event_id: UUID = await self._source.value(statement)
             return event_id
 
     async def log_audit_events(self, events: Iterable[EventFields]) -> list[UUID]:
@@ -146,10 +147,10 @@ class AsyncChronicle:
             ChronicleError: as ``log_audit_event``; the message names the place of the event.
         """
         async with self._surroundings() as around:
-            surrounded = (_statements.surrounded(event, around) for event in events)
             if self._sink is not None:
+                surrounded = (_statements.surrounded(event, around) for event in events)
                 return [await async_record(self._sink, event) for event in surrounded]
-            return await self._log_in_parts(_statements.log_audit_events(surrounded))
+            return await self._log_in_parts(_statements.log_audit_events(events, around))
 
     # The context
 
@@ -711,7 +712,7 @@ class AsyncChronicle:
 
     @asynccontextmanager
     async def _surroundings(self) -> AsyncGenerator[ContextFields]:
-        """What events have to say themselves of what surrounds the caller: what no context says."""
+        """What statements have to say of what surrounds the caller, as no context does."""
         around = ambient.fields()
         if self._sink is not None:
             yield around

@@ -120,7 +120,6 @@ def test_actor_without_a_type_is_a_user_in_logged_and_captured_events(db: Connec
         log.log_audit_event(**PAGE)
     with ambient.scope(actor_id="carl"):
         log.log_audit_event(**PAGE)
-        log.log_audit_event(**PAGE, actor_type="admin")
         log.log_audit_event(**PAGE, actor_id="dora")
     query = (
         "select resource_type, actor_type::text, actor_id from chronicle.events "
@@ -130,7 +129,6 @@ def test_actor_without_a_type_is_a_user_in_logged_and_captured_events(db: Connec
         ("t", "user", "bob"),
         ("page", "user", "bob"),
         ("page", "user", "carl"),
-        ("page", "admin", "carl"),
         ("page", "user", "dora"),
     ]
 
@@ -168,6 +166,46 @@ def test_logged_event_carries_what_is_said_around_it(db: Connection) -> None:
     assert recorded(log, single) == ("ada", "clerk", "r")
     assert recorded(log, another) == ("bob", None, "r")
     assert recorded(log, inside) == ("ada", "clerk", "r")
+
+
+def test_what_surrounds_a_call_is_its_context_and_no_longer(db: Connection) -> None:
+    log = Chronicle(db)
+    run(db, "select chronicle.set_context(_actor_id => 'sql', _actor_type => 'service')")
+    with ambient.scope(request_id="r"):
+        with ambient.scope(actor_type="user", actor_id="ada", actor_role="clerk"):
+            log.log_audit_event(**PAGE, resource_id="single")
+            log.log_audit_events([PAGE | {"resource_id": n} for n in range(3)])
+            log.log_audit_event(**PAGE, resource_id="bob", actor_type="user", actor_id="bob")
+        with ambient.scope(actor_type="anonymous"):
+            log.log_audit_event(**PAGE, resource_id="anonymous")
+        assert log.current_context() == asserted(actor_type="service", actor_id="sql")
+        log.clear_context()
+        log.log_audit_event(**PAGE, resource_id="nobody", actor_type="system")
+    query = (
+        "select resource_id, actor_type::text, actor_id, actor_role, request_id, context_state "
+        "from chronicle.events where resource_type = 'page' order by seq"
+    )
+    assert rows(db, query) == [
+        *((name, "user", "ada", "clerk", "r", "asserted") for name in ("single", *"012")),
+        ("bob", "user", "bob", None, "r", "asserted"),
+        ("anonymous", "anonymous", None, None, "r", "asserted"),
+        ("nobody", "system", None, None, "r", "absent"),
+    ]
+
+
+def test_what_surrounds_a_call_is_verified_over_a_trusted_gateway(database: Database) -> None:
+    installer = database.connect(autocommit=True)
+    Chronicle(installer).add_trusted_gateway("app")
+    log = Chronicle(database.connect("app", autocommit=True))
+    with ambient.scope(actor_type="user", actor_id="ada"):
+        log.log_audit_event(**PAGE)
+        log.log_audit_events([PAGE])
+    assert log.current_context() == ABSENT
+    query = (
+        "select actor_id, context_state from chronicle.events where resource_type = 'page' "
+        "order by seq"
+    )
+    assert rows(installer, query) == [("ada", "verified")] * 2
 
 
 def test_actor_who_is_named_within_the_block_is_on_the_events_that_follow(db: Connection) -> None:
