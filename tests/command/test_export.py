@@ -454,6 +454,19 @@ def test_file_that_cannot_be_made_is_an_error_of_one_line(
     assert result.stderr.endswith(": No such file or directory\n")
 
 
+@pytest.mark.parametrize("name", ["-", "fifo", "/dev/null"])
+def test_what_is_no_regular_file_is_refused_before_anything_is_written(
+    dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo(tmp_path / "fifo")
+    result = pgchronicle("export", "--dsn", dsn, "--output", name)
+    assert (result.exit_code, result.stdout) == (2, "")
+    advice = "leave --output out and keep the place with --cursor-file."
+    assert result.stderr.endswith(f"{name} is no regular file: {advice}\n")
+    assert [each.name for each in tmp_path.iterdir()] == ["fifo"]
+
+
 # To standard output
 
 

@@ -80,6 +80,11 @@ def export(
     """
     if output is not None and cursor_file is not None:
         raise click.UsageError("--output keeps its place in FILE.cursor: leave --cursor-file out.")
+    if output is not None and (str(output) == "-" or (output.exists() and not output.is_file())):
+        raise click.UsageError(
+            f"{output} is no regular file: leave --output out and keep the place with "
+            "--cursor-file."
+        )
     with connect(dsn) as connection, _unusable_files_named():
         prepare(connection, form)
         name = source or source_of(connection)
