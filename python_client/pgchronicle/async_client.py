@@ -680,7 +680,7 @@ class AsyncChronicle:
 
         Raises:
             NotAllowedError: the caller is no chronicle_admin.
-            psycopg.errors.UndefinedObject: there is no such role, or it can not log in.
+            NotFoundError: there is no such role, or it can not log in.
         """
         await self._source.run(_statements.add_trusted_gateway(role_name))
 

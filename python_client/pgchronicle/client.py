@@ -677,7 +677,7 @@ class Chronicle:
 
         Raises:
             NotAllowedError: the caller is no chronicle_admin.
-            psycopg.errors.UndefinedObject: there is no such role, or it can not log in.
+            NotFoundError: there is no such role, or it can not log in.
         """
         self._source.run(_statements.add_trusted_gateway(role_name))
 

@@ -91,7 +91,7 @@ class NotTrackableError(ChronicleError):
 
 
 class NotFoundError(ChronicleError):
-    """What was to be removed, or undone, is not there."""
+    """What was named, to be removed, undone or trusted, is not there."""
 
 
 class NotAllowedError(ChronicleError):
@@ -145,6 +145,7 @@ ERRORS: dict[str, type[ChronicleError]] = {
     "54000": TooLargeError,
     "42809": NotTrackableError,
     "42501": NotAllowedError,
+    "42704": NotFoundError,  # a role that there is not
     "P0002": NotFoundError,
     "02000": NotFoundError,  # a transaction of which nothing was recorded
 }
