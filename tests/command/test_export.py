@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -363,9 +364,7 @@ def test_connection_that_is_lost_leaves_what_can_be_continued(
         result = pgchronicle(*command)
     assert result.exit_code == 1
     assert result.stderr.startswith("error: stopped before the end: ")
-    assert result.stderr.endswith(
-        "hint: To go on from there, run the same command again with --output or --cursor-file.\n"
-    )
+    assert result.stderr.endswith("hint: To go on from there, run the same command again.\n")
     done(*command)
     assert read((tmp_path / "events").read_bytes()) == whole(log)
 
@@ -517,6 +516,66 @@ def test_redirected_output_is_on_the_disk_before_its_cursor(
         )
     saved = [Path(line).name for line in result.stderr.splitlines()]
     assert saved[:3] == ["events", "place.new", tmp_path.name]
+
+
+@contextmanager
+def interrupted(monkeypatch: pytest.MonkeyPatch, batches: int) -> Generator[None]:
+    """Ctrl-C when so many batches are written."""
+    module = sys.modules["pgchronicle.command.export"]
+    whole_batches = vars(module)["_batches"]
+
+    def some_batches(*arguments: Any) -> Generator[list[str]]:
+        yield from islice(whole_batches(*arguments), batches)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as context:
+        context.setattr(module, "_batches", some_batches)
+        yield
+
+
+def test_interrupted_export_to_standard_output_says_the_cursor_to_go_on_from(
+    dsn: str, log: Chronicle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(log, *range(9))
+    command = ("export", "--dsn", dsn, *SMALL)
+    with interrupted(monkeypatch, 2):
+        result = pgchronicle(*command)
+    assert result.exit_code == 1
+    said, _, cursor = result.stderr.removesuffix(".\n").rpartition(" ")
+    assert said == "error: stopped before the end\nhint: To go on from there: --cursor"
+    events = whole(log)
+    assert read(result.stdout_bytes) == events[:6]
+    assert read(pgchronicle(*command, "--cursor", cursor).stdout_bytes) == events[6:]
+
+
+def test_interrupted_export_that_has_given_nothing_says_so(
+    dsn: str, log: Chronicle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(log, 1)
+    stream = log.events_since()
+    next(stream)
+    with interrupted(monkeypatch, 0):
+        result = pgchronicle("export", "--dsn", dsn)
+        later = pgchronicle("export", "--dsn", dsn, "--cursor", stream.cursor)
+    assert (result.exit_code, result.stderr) == (
+        1,
+        "error: stopped before the end\nhint: No batch was written: run the same command again.\n",
+    )
+    assert later.stderr.endswith(f"hint: To go on from there: --cursor {stream.cursor}.\n")
+
+
+def test_interrupted_export_with_a_cursor_file_goes_on_when_it_is_repeated(
+    dsn: str, log: Chronicle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(log, *range(9))
+    command = ("export", "--dsn", dsn, "--cursor-file", tmp_path / "place", *SMALL)
+    with interrupted(monkeypatch, 2):
+        result = pgchronicle(*command)
+    assert (result.exit_code, result.stderr) == (
+        1,
+        "error: stopped before the end\nhint: To go on from there, run the same command again.\n",
+    )
+    assert read(pgchronicle(*command).stdout_bytes) == whole(log)[6:]
 
 
 def test_without_a_cursor_file_the_cursor_is_said(dsn: str, log: Chronicle) -> None:

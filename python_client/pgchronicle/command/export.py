@@ -4,7 +4,7 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import TypeAlias
 
@@ -32,6 +32,9 @@ _Show: TypeAlias = Callable[[int], None]
 _BYTES = 16_000_000
 
 _STDOUT = 1
+
+# What to do where the place is kept.
+_AGAIN = "To go on from there, run the same command again."
 
 
 @click.command()
@@ -85,7 +88,7 @@ def export(
             f"{output} is no regular file: leave --output out and keep the place with "
             "--cursor-file."
         )
-    with connect(dsn) as connection, _unusable_files_named():
+    with closing(connect(dsn)) as connection, _unusable_files_named():
         prepare(connection, form)
         name = source or source_of(connection)
         if output is not None:
@@ -106,7 +109,7 @@ def _to_file(
             file.append(beginning, file.cursor)
         stream = Chronicle(connection).events_since(file.cursor, batch_size=batch_size)
         exported = 0
-        with _explained(connection), _bar(connection, file.cursor) as show:
+        with _explained(connection, lambda: _AGAIN), _bar(connection, file.cursor) as show:
             for texts in _batches(stream, FORMATS[form], source, batch_size):
                 file.append(b"".join(map(FORMATS[form].line, texts)), stream.cursor)
                 exported += len(texts)
@@ -133,11 +136,21 @@ def _to_stdout(
     shown: AbstractContextManager[_Show] = (
         nullcontext(_nothing) if is_terminal() else _bar(connection, cursor)
     )
-    with _explained(connection), shown as show:
+    given = cursor
+
+    def hint() -> str:
+        if cursor_file is not None:
+            return _AGAIN
+        if given is None:
+            return "No batch was written: run the same command again."
+        return f"To go on from there: --cursor {given}."
+
+    with _explained(connection, hint), shown as show:
         for texts in _batches(stream, form, source, batch_size):
             for text in texts:
                 print_text(form, text)
             sys.stdout.flush()
+            given = stream.cursor
             if cursor_file is not None:
                 _save_output()
                 keep(cursor_file, stream.cursor or "")
@@ -172,7 +185,7 @@ def _batches(
 
 
 @contextmanager
-def _explained(connection: Connection) -> Generator[None]:
+def _explained(connection: Connection, hint: Callable[[], str]) -> Generator[None]:
     """Says, of work that was broken off, that it can be continued."""
     try:
         yield
@@ -182,7 +195,7 @@ def _explained(connection: Connection) -> Generator[None]:
         reason = f": {str(error).strip().splitlines()[0]}" if str(error).strip() else ""
         raise ChronicleError(
             f"stopped before the end{reason}",
-            hint="To go on from there, run the same command again with --output or --cursor-file.",
+            hint=hint(),
         ) from error
 
 
