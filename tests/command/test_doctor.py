@@ -404,9 +404,9 @@ def test_role_that_sees_less_is_told_what_it_cannot_see(healthy: Database, role:
     assert (
         unknown
         == {
-            "app": {"default partition", "tracked tables", "administrators", "gateways"},
-            "reader_a": {"default partition", "administrators", "gateways"},
-            "auditor": {"administrators", "gateways"},
+            "app": {"default partition", "tracked tables", "administrators"},
+            "reader_a": {"default partition", "administrators"},
+            "auditor": {"administrators"},
             "admin": {"default partition"},
             "stranger": {
                 *("default partition", "partitions", "tracked tables", "administrators"),

@@ -442,12 +442,11 @@ def test_new_file_may_begin_anywhere(dsn: str, log: Chronicle, tmp_path: Path) -
     assert (tmp_path / "events.csv").read_bytes() == form.beginning() + form.line(text)
 
 
-@pytest.mark.parametrize("option", ["--output", "--cursor-file"])
 def test_file_that_cannot_be_made_is_an_error_of_one_line(
-    dsn: str, log: Chronicle, tmp_path: Path, option: str
+    dsn: str, log: Chronicle, tmp_path: Path
 ) -> None:
     add(log, 1)
-    result = pgchronicle("export", "--dsn", dsn, option, tmp_path / "no" / "file")
+    result = pgchronicle("export", "--dsn", dsn, "--output", tmp_path / "no" / "file")
     assert result.exit_code == 1
     assert result.stderr.startswith(f"error: {tmp_path}/no/file")
     assert result.stderr.endswith(": No such file or directory\n")
@@ -463,6 +462,18 @@ def test_what_is_no_regular_file_is_refused_before_anything_is_written(
     assert (result.exit_code, result.stdout) == (2, "")
     advice = "leave --output out and keep the place with --cursor-file."
     assert result.stderr.endswith(f"{name} is no regular file: {advice}\n")
+    assert [each.name for each in tmp_path.iterdir()] == ["fifo"]
+
+
+@pytest.mark.parametrize("name", ["-", "fifo", "/dev/full", "nowhere/place"])
+def test_the_place_is_kept_in_a_regular_file_or_nothing_is_written(
+    dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo(tmp_path / "fifo")
+    result = pgchronicle("export", "--dsn", dsn, "--cursor-file", name)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.endswith(f"{name} is no regular file, or in no directory.\n")
     assert [each.name for each in tmp_path.iterdir()] == ["fifo"]
 
 

@@ -83,11 +83,16 @@ def export(
     """
     if output is not None and cursor_file is not None:
         raise click.UsageError("--output keeps its place in FILE.cursor: leave --cursor-file out.")
-    if output is not None and (str(output) == "-" or (output.exists() and not output.is_file())):
+    if output is not None and not _is_or_becomes_a_file(output):
         raise click.UsageError(
             f"{output} is no regular file: leave --output out and keep the place with "
             "--cursor-file."
         )
+    if cursor_file is not None and not (
+        _is_or_becomes_a_file(cursor_file) and cursor_file.parent.is_dir()
+    ):
+        # It is replaced as a whole: a device would be none any more.
+        raise click.UsageError(f"{cursor_file} is no regular file, or in no directory.")
     with closing(connect(dsn)) as connection, _unusable_files_named():
         prepare(connection, form)
         name = source or source_of(connection)
@@ -99,6 +104,10 @@ def export(
                 raise click.UsageError(f"{cursor_file} has a cursor already: leave --cursor out.")
             cursor = cursor_file.read_text(encoding="utf-8", errors="replace").strip() or None
         _to_stdout(connection, FORMATS[form], name, cursor, cursor_file, batch_size)
+
+
+def _is_or_becomes_a_file(path: Path) -> bool:
+    return str(path) != "-" and (path.is_file() or not path.exists())
 
 
 def _to_file(
