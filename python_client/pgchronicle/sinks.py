@@ -15,8 +15,8 @@ from pgchronicle.models import EventFields
 class Sink(Protocol):
     """Takes events in the place of ``chronicle.log_audit_event``."""
 
-    def record(self, event: EventFields) -> UUID:
-        """Takes an event and returns its id.
+    def record(self, event: EventFields) -> object:
+        """Takes an event; nobody looks at what it returns.
 
         Args:
             event: what was said of it and who acts, with ``event_id`` and ``occurred_at``. Handed
@@ -28,20 +28,25 @@ class Sink(Protocol):
 class AsyncSink(Protocol):
     """The same; ``record`` may be a coroutine, and need not."""
 
-    def record(self, event: EventFields) -> UUID | Awaitable[UUID]:
-        """Takes an event and returns its id; as ``Sink.record``."""
+    def record(self, event: EventFields) -> object:
+        """Takes an event, as ``Sink.record``; what can be awaited is."""
         ...
 
 
 def record(sink: Sink, event: EventFields) -> UUID:
-    """Gives a sink what the server would have recorded."""
-    return sink.record(completed(event))
+    """Gives a sink what the server would have recorded, and returns the id of that."""
+    whole = completed(event)
+    sink.record(whole)
+    return UUID(str(whole.get("event_id")))
 
 
 async def async_record(sink: AsyncSink, event: EventFields) -> UUID:
     """The same, and awaits it where that is needed."""
-    event_id = sink.record(completed(event))
-    return await event_id if isinstance(event_id, Awaitable) else event_id
+    whole = completed(event)
+    taking = sink.record(whole)
+    if isinstance(taking, Awaitable):
+        await taking
+    return UUID(str(whole.get("event_id")))
 
 
 def completed(event: EventFields) -> EventFields:
