@@ -122,6 +122,7 @@ def _twin(connection: Connection) -> _Twin:
         # Both name their prepared statements by number.
         twin._prepared = connection._prepared  # pyright: ignore[reportPrivateUsage]
     twin._autocommit = connection.autocommit  # pyright: ignore[reportPrivateUsage]
+    # The factories of both kinds of connection are typed apart, and are the same.
     twin.row_factory = connection.row_factory  # type: ignore[assignment]  # pyright: ignore
     return twin
 

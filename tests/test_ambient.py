@@ -196,6 +196,7 @@ def test_merged(outer: ContextFields, inner: ContextFields, both: ContextFields)
 def test_an_unknown_field_is_refused_where_it_is_said() -> None:
     with (
         pytest.raises(TypeError, match=r"^the context has no field actor, user$"),
+        # What the checkers refuse too.
         ambient.scope(actor="ada", user=7),  # type: ignore[call-arg]  # pyright: ignore
     ):
         pass
@@ -243,6 +244,7 @@ def _raises() -> ContextFields:
 
 
 def _names_what_is_no_field() -> ContextFields:
+    # What the checkers refuse too.
     return {"user": "ada"}  # type: ignore[typeddict-unknown-key]  # pyright: ignore
 
 

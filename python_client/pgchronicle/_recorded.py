@@ -1,5 +1,6 @@
 """What can be asserted of recorded events, and how a failure shows them."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
 from operator import eq
@@ -14,7 +15,7 @@ _SHOWN = 3
 _INDENT = "\n    "
 
 
-class Recorded(Generic[_Event]):
+class Recorded(ABC, Generic[_Event]):
     """Events, in the order in which they were recorded."""
 
     _names: frozenset[str]
@@ -69,8 +70,9 @@ class Recorded(Generic[_Event]):
                 + _INDENT.join((self._headline(found[0]), *said))
             )
 
+    @abstractmethod
     def _fields(self, event: _Event) -> Mapping[str, Any]:
-        raise NotImplementedError
+        """The fields of an event by name."""
 
     def _compared(self, expected: Mapping[str, Any]) -> list[tuple[_Event, list[str]]]:
         """Each event, and in what it differs from the one that is expected."""

@@ -33,6 +33,7 @@ class LazyUserMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> Any:
+        # The typed request knows a user of Django's own only.
         request.user = SimpleLazyObject(lambda: VIEWS["user"](request))  # type: ignore[assignment]
         return self.get_response(request)
 

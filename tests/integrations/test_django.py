@@ -253,6 +253,7 @@ def test_a_subclass_says_who_acts_and_how_many_proxies_there_are(
     request = HttpRequest()
     request.META = {"REMOTE_ADDR": "192.0.2.1", "HTTP_X_FORWARDED_FOR": "203.0.113.9"}
     request.META["HTTP_X_REQUEST_ID"] = "r-1"
+    # As in django_shop.
     request.user = User("ada")  # type: ignore[assignment]
     ClerksMiddleware(respond)(request)
     assert shop.context() == asserted(

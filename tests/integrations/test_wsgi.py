@@ -43,6 +43,7 @@ def test_a_view_of_flask_is_within_its_request(engine: sa.Engine, shop: Shop) ->
         order(engine)
         return ""
 
+    # Flask's own way to wrap an application, which is a method to the checkers.
     app.wsgi_app = ChronicleMiddleware(app.wsgi_app)  # type: ignore[method-assign]
     get(app)
     assert shop.contexts() == [ABSENT | asserted(**REQUEST), asserted(**ADA, **REQUEST)]
@@ -62,6 +63,7 @@ def test_a_body_of_flask_is_produced_within_its_request(engine: sa.Engine, shop:
         ambient.annotate(**ADA)
         return flask.Response(flask.stream_with_context(parts()))
 
+    # Flask's own way to wrap an application, which is a method to the checkers.
     app.wsgi_app = ChronicleMiddleware(app.wsgi_app)  # type: ignore[method-assign]
     assert get(app) == "/"
     assert shop.contexts() == [asserted(**ADA, **REQUEST)] * 2
@@ -83,6 +85,7 @@ def test_the_actor_is_whom_flask_has_found_out(engine: sa.Engine, shop: Shop) ->
     def actor(_: Any) -> ContextFields:
         return {"actor_id": flask.g.user, "actor_type": "user"}
 
+    # Flask's own way to wrap an application, which is a method to the checkers.
     app.wsgi_app = ChronicleMiddleware(app.wsgi_app, actor=actor)  # type: ignore[method-assign]
     get(app)
     assert shop.context() == asserted(**ADA, **REQUEST)
@@ -123,6 +126,7 @@ def test_a_body_is_closed_within_its_request() -> None:
     environ = EnvironBuilder(headers=Headers(HEADERS)).get_environ()
     parts, status, _ = run_wsgi_app(ChronicleMiddleware(app), environ)
     assert (b"".join(parts), status) == (b"1", "200 OK")
+    # PEP 3333: a body may have it, and no type says so.
     parts.close()  # type: ignore[attr-defined]  # pyright: ignore
     assert closed == ["r-1"]
 
