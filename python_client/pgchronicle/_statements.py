@@ -23,6 +23,7 @@ from pgchronicle.models import (
     EventFields,
     EventFilters,
     EventPage,
+    Finding,
     Id,
     ImportProgress,
     RecordChange,
@@ -30,6 +31,7 @@ from pgchronicle.models import (
     RowChange,
     RowChangeFilters,
     RowChangePage,
+    SealStatus,
     Setting,
     SnapshotProgress,
     Table,
@@ -137,6 +139,15 @@ _TRACKING_OPTIONS: Mapping[str, str] = {
     "require_actor": "boolean",
 }
 """The arguments of chronicle.enable_tracking, with their types."""
+
+_SUBJECT: Mapping[str, str] = {
+    "actor_id": "text",
+    "actor_type": "chronicle.actor_type",
+    "resource_type": "text",
+    "resource_id": "text",
+    "organization_id": "text",
+}
+"""The arguments of chronicle.erase_subject that say whose events, with their types."""
 
 _BY_TIME: Mapping[str, str] = {"occurred_at": "timestamptz", "event_id": "uuid"}
 # Time is no order of the changes of one record: clocks go back, and two changes may share a moment.
@@ -617,6 +628,59 @@ def _key_text(value: object) -> str:
 
 def _optional(value: int | None) -> str | None:
     return None if value is None else str(value)
+
+
+# Seals
+
+
+def seal_events(limit: int) -> Statement:
+    return Statement(b"select chronicle.seal_events(%(limit)s::integer)", {"limit": str(limit)})
+
+
+def verify_log(from_batch: int, to_batch: int | None) -> Statement:
+    source = "chronicle.verify_log(%(from_batch)s::bigint, %(to_batch)s::bigint)"
+    return Statement(
+        _select(source, Finding).encode(),
+        {"from_batch": str(from_batch), "to_batch": _optional(to_batch)},
+    )
+
+
+def checkpoint(size: int | None) -> Statement:
+    return Statement(b"select chronicle.checkpoint(%(size)s::bigint)", {"size": _optional(size)})
+
+
+def inclusion_proof(event_id: object, size: int | None) -> Statement:
+    query = b"select chronicle.inclusion_proof(%(event_id)s::uuid, %(size)s::bigint)"
+    return Statement(query, {"event_id": str(event_id), "size": _optional(size)})
+
+
+def consistency_proof(old: int, new: int | None) -> Statement:
+    query = b"select chronicle.consistency_proof(%(old)s::bigint, %(new)s::bigint)"
+    return Statement(query, {"old": str(old), "new": _optional(new)})
+
+
+def begin_epoch(reason: str) -> Statement:
+    return Statement(b"select chronicle.begin_epoch(%(reason)s::text)", {"reason": reason})
+
+
+def seal_status() -> Statement:
+    return Statement(_select("chronicle.seal_status", SealStatus).encode(), {})
+
+
+def enable_erasure() -> Statement:
+    return Statement(b"select chronicle.enable_erasure()", {})
+
+
+def erase_payload(event_id: object, legal_basis: str) -> Statement:
+    query = b"select chronicle.erase_payload(%(event_id)s::uuid, %(legal_basis)s::text)"
+    return Statement(query, {"event_id": str(event_id), "legal_basis": legal_basis})
+
+
+def erase_subject(legal_basis: str, subject: Mapping[str, object]) -> Statement:
+    given = _texts(_SUBJECT, subject)
+    arguments = "".join(f", _{name} => %({name})s::{_SUBJECT[name]}" for name in given)
+    query = f"select chronicle.erase_subject(_legal_basis => %(legal_basis)s::text{arguments})"
+    return Statement(query.encode(), {"legal_basis": legal_basis, **given})
 
 
 # Keeping

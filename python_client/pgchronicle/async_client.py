@@ -20,6 +20,7 @@ from pgchronicle._statements import Statement
 from pgchronicle.async_stream import AsyncEventStream
 from pgchronicle.errors import ContextRefusedError, NotTrackedError
 from pgchronicle.models import (
+    ActorType,
     CaptureMode,
     ContextFields,
     ContextKey,
@@ -27,6 +28,7 @@ from pgchronicle.models import (
     EventFields,
     EventFilters,
     EventPage,
+    Finding,
     Id,
     ImportProgress,
     RecordChange,
@@ -34,6 +36,7 @@ from pgchronicle.models import (
     RowChange,
     RowChangeFilters,
     RowChangePage,
+    SealStatus,
     Setting,
     SnapshotProgress,
     Table,
@@ -593,6 +596,172 @@ class AsyncChronicle:
             yield progress
             if progress.is_complete:
                 return
+
+    # Seals
+
+    async def seal_events(self, limit: int = 100_000) -> int:
+        """Seals the next events that are settled, and returns how many; 0: none is left.
+
+        An event is settled once every transaction is over that was open when it was written.
+        Writers do not wait for it. Call it over a pool or in autocommit mode until it returns 0:
+        what it seals is there for others when its transaction is committed.
+
+        Args:
+            limit: how many events at most.
+
+        Raises:
+            NotAllowedError: the caller is no chronicle_admin.
+            psycopg.errors.ObjectNotInPrerequisiteState: a standby, or another server than the one
+                whose events the log holds; ``begin_epoch`` takes it up.
+            psycopg.errors.ActiveSqlTransaction: under REPEATABLE READ or SERIALIZABLE.
+        """
+        sealed: int = await self._source.value(_statements.seal_events(limit))
+        return sealed
+
+    async def verify_log(self, from_batch: int = 0, to_batch: int | None = None) -> list[Finding]:
+        """Reads sealed events again and says what is not as it was sealed; nothing is good.
+
+        It asks the server about itself, and whoever owns the log can rewrite all of it, hashes too.
+        So compare the log with a checkpoint that is kept elsewhere as well: ``consistency_proof``,
+        ``pgchronicle.seals``. For ranges that fit together, read them in one transaction under
+        REPEATABLE READ.
+
+        Args:
+            from_batch: the first batch to read. What concerns the log as a whole is read with
+                batch 0: its tree, epochs, erasures, and events in no batch.
+            to_batch: the first one not to read; None: to the end.
+
+        Raises:
+            NotAllowedError: the caller is no chronicle_auditor.
+        """
+        statement = _statements.verify_log(from_batch, to_batch)
+        return await self._source.rows(statement, class_row(Finding))
+
+    async def checkpoint(self, size: int | None = None) -> str:
+        """The log in three lines, as C2SP tlog-checkpoint has it: origin, batches, root.
+
+        Args:
+            size: in batches, of an earlier state of the log; None is the present one.
+
+        Raises:
+            WrongFieldError: the log has not had that size.
+            NotAllowedError: the caller is neither a chronicle_reader nor a chronicle_admin.
+        """
+        checkpoint: str = await self._source.value(_statements.checkpoint(size))
+        return checkpoint
+
+    async def inclusion_proof(
+        self, event_id: UUID | str, size: int | None = None
+    ) -> dict[str, Any]:
+        """The proof that an event is in the log as of a checkpoint, with the event itself.
+
+        Args:
+            event_id: of an event that the caller may see.
+            size: of the checkpoint, in batches; None is the present one.
+
+        Raises:
+            NotFoundError: there is no such event, or the caller may not see it.
+            psycopg.errors.ObjectNotInPrerequisiteState: it is not sealed yet, or not within size.
+            WrongFieldError: the log has not had that size.
+        """
+        statement = _statements.inclusion_proof(event_id, size)
+        proof: dict[str, Any] = await self._source.value(statement)
+        return proof
+
+    async def consistency_proof(self, old: int, new: int | None = None) -> list[bytes]:
+        """The proof that the log of one size goes on from that of another (RFC 9162, 2.1.4.1).
+
+        Args:
+            old: in batches.
+            new: in batches; None is the present size.
+
+        Raises:
+            WrongFieldError: the log has not had such sizes.
+            NotAllowedError: the caller is neither a chronicle_reader nor a chronicle_admin.
+        """
+        path: list[bytes] = await self._source.value(_statements.consistency_proof(old, new))
+        return path
+
+    async def seal_status(self) -> SealStatus:
+        """How far the log is sealed, and what holds it back."""
+        return await self._source.row(_statements.seal_status(), class_row(SealStatus))
+
+    async def begin_epoch(self, reason: str) -> int:
+        """Takes up the log on another server, which is an event, and returns the epoch's number.
+
+        After a restored dump, a logical copy, or a backup that is older than the last checkpoint
+        given out; set the sequence first, and let writers in afterwards. Writers wait for it.
+
+        Args:
+            reason: what happened, for who reads the log later.
+
+        Raises:
+            NotAllowedError: the caller is no chronicle_admin.
+        """
+        epoch: int = await self._source.value(_statements.begin_epoch(reason))
+        return epoch
+
+    # Erasure
+
+    async def enable_erasure(self) -> None:
+        """Allows payloads to be erased, which is an event. Without it no role can.
+
+        Raises:
+            NotAllowedError: the caller did not install the log.
+        """
+        await self._source.run(_statements.enable_erasure())
+
+    async def erase_payload(self, event_id: UUID | str, legal_basis: str) -> bool:
+        """Erases what an event says beyond ids and names, which is an event; false: it was before.
+
+        Proofs and seals stay good. Backups, replicas and the write-ahead log keep what they have.
+
+        Args:
+            event_id: of the event.
+            legal_basis: why, for who reads the log later.
+
+        Raises:
+            NotFoundError: there is no such event.
+            NotAllowedError: the caller is no chronicle_admin, or erasure is not enabled.
+        """
+        statement = _statements.erase_payload(event_id, legal_basis)
+        erased: bool = await self._source.value(statement)
+        return erased
+
+    async def erase_subject(
+        self,
+        legal_basis: str,
+        *,
+        actor_id: Id = None,
+        actor_type: ActorType | None = None,
+        resource_type: str | None = None,
+        resource_id: Id = None,
+        organization_id: Id = None,
+    ) -> int:
+        """Erases the payloads of all events by an actor or about a resource; returns how many.
+
+        Args:
+            legal_basis: why, for who reads the log later.
+            actor_id: who acted, with ``actor_type`` where several kinds share their ids.
+            actor_type: of the actor.
+            resource_type: what it was done to, with ``resource_id``.
+            resource_id: of the resource.
+            organization_id: only events of this organization.
+
+        Raises:
+            WrongFieldError: neither an actor nor a resource is named.
+            NotAllowedError: the caller is no chronicle_admin, or erasure is not enabled.
+        """
+        subject = {
+            "actor_id": actor_id,
+            "actor_type": actor_type,
+            "resource_type": resource_type,
+            "resource_id": resource_id,
+            "organization_id": organization_id,
+        }
+        statement = _statements.erase_subject(legal_basis, subject)
+        erased: int = await self._source.value(statement)
+        return erased
 
     # Keeping
 

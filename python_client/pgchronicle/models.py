@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 from typing import Any, Literal, TypeAlias, TypedDict
 from uuid import UUID
@@ -22,6 +22,21 @@ RecordAction: TypeAlias = Literal["INSERT", "UPDATE", "DELETE", "TRUNCATE", "SNA
 CaptureMode: TypeAlias = Literal["changes", "full"]
 TruncateMode: TypeAlias = Literal["rows", "event", "refuse"]
 TrackingState: TypeAlias = Literal["tracked", "drifted", "partial", "broken", "ended"]
+FindingKind: TypeAlias = Literal[
+    "event_differs",
+    "events_missing",
+    "event_unsealed",
+    "event_unknown_epoch",
+    "leaves_differ",
+    "batch_differs",
+    "batch_missing",
+    "batch_overlaps",
+    "node_differs",
+    "node_missing",
+    "node_superfluous",
+    "erasure_differs",
+    "epoch_differs",
+]
 
 Id: TypeAlias = object
 """Whatever names a thing: text, an integer, a UUID. What is recorded is its ``str``."""
@@ -184,7 +199,8 @@ class Event:
     details_after: dict[str, Any] | None
     changed_columns: list[str] | None
     payload_error: str | None
-    payload_salt: UUID
+    payload_salt: UUID | None
+    """None once the payload is erased."""
     ai_metadata: dict[str, Any] | None
     ai_operation_id: UUID | None
     severity: SeverityLevel
@@ -332,6 +348,39 @@ class ImportProgress:
     events_total: int
     """Of this source so far."""
     is_complete: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """A row of ``chronicle.verify_log``: what is not as it was sealed."""
+
+    kind: FindingKind
+    batch_number: int | None
+    """None where it concerns no batch."""
+    event_id: UUID | None
+    """None where it concerns no single event that is there."""
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealStatus:
+    """The row of ``chronicle.seal_status``: how far the log is sealed, and what holds it back."""
+
+    log_id: UUID
+    epoch: int
+    batches: int
+    sealed_events: int
+    last_sealed_at: datetime | None
+    unsealed_since: datetime | None
+    """When the first event that is not sealed was recorded; None: there is none."""
+    lag: timedelta | None
+    """For how long that event has waited."""
+    oldest_transaction_id: int | None
+    """Of the open transaction before which nothing later is settled; None: there is none."""
+    held_back_by: str | None
+    """Who has that transaction open: ``pid 4711`` or ``prepared transaction "x"``."""
+    problem: str | None
+    """Why ``seal_events`` refuses; None: it does not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
