@@ -52,7 +52,8 @@ comment on column chronicle.settings.description is
 
 revoke all on chronicle.settings from public;
 grant select on chronicle.settings
-to chronicle_writer, chronicle_table_reader, chronicle_reader, chronicle_app, chronicle_admin;
+to chronicle_writer, chronicle_sealer, chronicle_table_reader, chronicle_reader, chronicle_app,
+chronicle_admin;
 
 -- What every call of log_audit_event has to know of the settings, as functions that return
 -- constants: chronicle.derive_logging_rules writes them anew when a setting changes. They

@@ -258,3 +258,35 @@ set local role chronicle_owner;
 \ir stream/event_cursor.sql
 \ir stream/stream_head.sql
 \ir stream/events_since.sql
+
+-- migration: 0009_seals
+-- Seals over the log: whoever keeps a checkpoint can tell whether anything was changed since.
+set local role chronicle_owner;
+grant create on schema chronicle to chronicle_sealer;
+\ir seal/epochs.sql
+\ir seal/seal_state.sql
+\ir seal/seal_batches.sql
+\ir seal/seal_leaves.sql
+\ir seal/seal_nodes.sql
+\ir seal/erasures.sql
+\ir seal/first_epoch.sql
+\ir seal/microseconds.sql
+\ir seal/event_fields.sql
+\ir seal/payload_fields.sql
+\ir seal/payload_digest.sql
+\ir seal/event_leaf.sql
+\ir seal/merkle_parents.sql
+\ir seal/merkle_root.sql
+\ir seal/merkle_path.sql
+\ir seal/batch_record.sql
+\ir seal/append_batch.sql
+\ir seal/sealing_problem.sql
+\ir seal/check_can_seal.sql
+\ir seal/seal_range.sql
+\ir seal/seal_events.sql
+\ir seal/log_size.sql
+\ir seal/subtree_hash.sql
+\ir seal/checkpoint.sql
+\ir seal/log_path.sql
+\ir seal/consistency_proof.sql
+revoke create on schema chronicle from chronicle_sealer;

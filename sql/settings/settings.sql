@@ -47,4 +47,5 @@ comment on column chronicle.settings.description is
 
 revoke all on chronicle.settings from public;
 grant select on chronicle.settings
-to chronicle_writer, chronicle_table_reader, chronicle_reader, chronicle_app, chronicle_admin;
+to chronicle_writer, chronicle_sealer, chronicle_table_reader, chronicle_reader, chronicle_app,
+chronicle_admin;

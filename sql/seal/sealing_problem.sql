@@ -1,0 +1,21 @@
+create or replace function chronicle.sealing_problem()
+returns text
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select case
+        when pg_is_in_recovery() then 'the server is a standby'
+        when e.system_identifier <> (select c.system_identifier from pg_control_system() as c)
+            then 'the log comes from another server'
+    end
+    from chronicle.epochs as e
+    order by e.epoch desc
+    limit 1
+$$;
+
+comment on function chronicle.sealing_problem() is
+'Private. Why nothing can be sealed here; null when it can.';
+
+revoke execute on function chronicle.sealing_problem() from public;
+grant execute on function chronicle.sealing_problem() to chronicle_sealer;
