@@ -1,7 +1,9 @@
 """Which database a subcommand talks to, and the connection to it."""
 
 import os
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import click
@@ -13,6 +15,9 @@ from pgchronicle.demo import cluster
 Connection = psycopg.Connection[TupleRow]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
+
+# Too often is no use while a server starts.
+_SHORTEST_WAIT = 1.0
 
 # Variables that choose a server or a database; a password alone chooses none.
 _CHOOSING = ("PGSERVICE", "PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER")
@@ -51,11 +56,31 @@ def json_option(command: _F) -> _F:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
 
 
+def offline_dsn_option(command: _F) -> _F:
+    """The option --dsn of a subcommand that may do without a database; see ``chosen``."""
+    return click.option(
+        "--dsn",
+        envvar="PGCHRONICLE_DSN",
+        metavar="DSN",
+        help="Connection string of the database, where one is asked.  "
+        "[env: PGCHRONICLE_DSN, PGHOST, PGDATABASE, PGUSER, ...]",
+    )(command)
+
+
 def _chosen(_context: click.Context, _parameter: click.Parameter, dsn: str | None) -> str:
+    return chosen(dsn)
+
+
+def is_chosen(dsn: str | None) -> bool:
+    """Whether anybody has said which database."""
+    return dsn is not None or any(os.environ.get(name) for name in _CHOOSING)
+
+
+def chosen(dsn: str | None) -> str:
     """The connection string given, or that of the demo when nothing at all was said."""
     if dsn is not None:
         return dsn
-    if not any(os.environ.get(name) for name in _CHOOSING):
+    if not is_chosen(dsn):
         demo = cluster.running_dsn()
         if demo is not None:
             click.echo("Using the server of the demo, as its owner.", err=True)
@@ -83,7 +108,7 @@ def connect(dsn: str) -> Connection:
     except psycopg.OperationalError as error:
         hint = (
             "Is the server running, and are host, port, user and password right?"
-            if dsn or any(os.environ.get(name) for name in _CHOOSING)
+            if is_chosen(dsn or None)
             else "Say which database: --dsn, PGCHRONICLE_DSN or the PG* variables. "
             '"pgchronicle demo" starts one to look at.'
         )
@@ -92,3 +117,21 @@ def connect(dsn: str) -> Connection:
         raise click.BadParameter(str(error).strip(), param_hint="--dsn") from error
     connection.execute("set datestyle = 'ISO'")
     return connection
+
+
+def connect_again(dsn: str, error: psycopg.OperationalError, wait: float) -> Connection:
+    """A connection in the place of one that is lost, as soon as there is one; it says so.
+
+    Args:
+        dsn: of the database.
+        error: how the former one was lost.
+        wait: how many seconds to wait before each attempt, one at least.
+    """
+    reason = str(error).strip().splitlines()[0]
+    click.echo(f"The connection is lost: {reason}. Trying again.", err=True)
+    while True:
+        time.sleep(max(wait, _SHORTEST_WAIT))
+        with suppress(CannotConnect):
+            connection = connect(dsn)
+            click.echo("Connected again.", err=True)
+            return connection

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import psycopg
 
 from pgchronicle._output import console
+from pgchronicle.command._database import Connection
 from pgchronicle.errors import ChronicleError
 
 
@@ -50,6 +51,31 @@ def working(what: str, estimate: int | None) -> Generator[Work]:
 
 
 @contextmanager
+def explained_stop(
+    connection: Connection, hint: Callable[[], str], detail: str | None = None
+) -> Generator[None]:
+    """Says, of work that was broken off, what to do.
+
+    Args:
+        connection: over which it is done. An error that leaves it open is none of this.
+        hint: called when that happens; what to do then.
+        detail: what became of the work.
+
+    Raises:
+        ChronicleError: it was interrupted, or the connection is lost.
+    """
+    try:
+        yield
+    except (KeyboardInterrupt, psycopg.OperationalError) as error:
+        if isinstance(error, psycopg.OperationalError) and not connection.closed:
+            raise
+        reason = f": {str(error).strip().splitlines()[0]}" if str(error).strip() else ""
+        raise ChronicleError(
+            f"stopped before the end{reason}", detail=detail, hint=hint()
+        ) from error
+
+
+@contextmanager
 def bar(what: str, estimate: int | None) -> Generator[Callable[[int], None]]:
     """A bar on a terminal; elsewhere nothing. What it gives is told how many are done.
 
@@ -75,3 +101,16 @@ def bar(what: str, estimate: int | None) -> Generator[Callable[[int], None]]:
             progress.update(task, completed=done, total=total)
 
         yield show
+
+
+def estimated_events(connection: Connection) -> int | None:
+    """About how many events there are, as far as the server has counted."""
+    row = connection.execute(
+        """
+        select sum(c.reltuples)::bigint
+        from pg_catalog.pg_inherits as i
+        inner join pg_catalog.pg_class as c on c.oid = i.inhrelid and c.reltuples >= 0
+        where i.inhparent = 'chronicle.events'::regclass
+        """
+    ).fetchone()
+    return row[0] if row else None

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TypeAlias
 
 import click
-import psycopg
 
 from pgchronicle import Chronicle, EventStream
 from pgchronicle._output import is_terminal
@@ -22,7 +21,7 @@ from pgchronicle.command._formats import (
     source_of,
     source_option,
 )
-from pgchronicle.command._progress import bar
+from pgchronicle.command._progress import bar, estimated_events, explained_stop
 from pgchronicle.errors import ChronicleError
 from pgchronicle.formats import FORMATS, Format
 
@@ -118,7 +117,7 @@ def _to_file(
             file.append(beginning, file.cursor)
         stream = Chronicle(connection).events_since(file.cursor, batch_size=batch_size)
         exported = 0
-        with _explained(connection, lambda: _AGAIN), _bar(connection, file.cursor) as show:
+        with explained_stop(connection, lambda: _AGAIN), _bar(connection, file.cursor) as show:
             for texts in _batches(stream, FORMATS[form], source, batch_size):
                 file.append(b"".join(map(FORMATS[form].line, texts)), stream.cursor)
                 exported += len(texts)
@@ -154,7 +153,7 @@ def _to_stdout(
             return "No batch was written: run the same command again."
         return f"To go on from there: --cursor {given}."
 
-    with _explained(connection, hint), shown as show:
+    with explained_stop(connection, hint), shown as show:
         for texts in _batches(stream, form, source, batch_size):
             for text in texts:
                 print_text(form, text)
@@ -194,21 +193,6 @@ def _batches(
 
 
 @contextmanager
-def _explained(connection: Connection, hint: Callable[[], str]) -> Generator[None]:
-    """Says, of work that was broken off, that it can be continued."""
-    try:
-        yield
-    except (KeyboardInterrupt, psycopg.OperationalError) as error:
-        if isinstance(error, psycopg.OperationalError) and not connection.closed:
-            raise
-        reason = f": {str(error).strip().splitlines()[0]}" if str(error).strip() else ""
-        raise ChronicleError(
-            f"stopped before the end{reason}",
-            hint=hint(),
-        ) from error
-
-
-@contextmanager
 def _unusable_files_named() -> Generator[None]:
     """Says which file it is that is missing, or no file, or somebody else's."""
     try:
@@ -220,21 +204,8 @@ def _unusable_files_named() -> Generator[None]:
 
 
 def _bar(connection: Connection, cursor: str | None) -> AbstractContextManager[_Show]:
-    return bar("events", _estimate(connection) if cursor is None else None)
+    return bar("events", estimated_events(connection) if cursor is None else None)
 
 
 def _nothing(_: int) -> None:
     """Where no progress is shown."""
-
-
-def _estimate(connection: Connection) -> int | None:
-    """About how many events there are, as far as the server has counted."""
-    row = connection.execute(
-        """
-        select sum(c.reltuples)::bigint
-        from pg_catalog.pg_inherits as i
-        inner join pg_catalog.pg_class as c on c.oid = i.inhrelid and c.reltuples >= 0
-        where i.inhparent = 'chronicle.events'::regclass
-        """
-    ).fetchone()
-    return row[0] if row else None

@@ -1,7 +1,6 @@
 """``pgchronicle tail``."""
 
 import sys
-import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing, nullcontext, suppress
 from datetime import timedelta
@@ -11,9 +10,9 @@ import psycopg
 
 from pgchronicle import Chronicle, Event
 from pgchronicle.command._database import (
-    CannotConnect,
     Connection,
     connect,
+    connect_again,
     dsn_option,
     json_option,
 )
@@ -26,9 +25,6 @@ from pgchronicle.command._formats import (
 )
 from pgchronicle.command.events import print_events
 from pgchronicle.formats import FORMATS
-
-# Too often is no use while a server starts.
-_SHORTEST_WAIT = 1.0
 
 
 @click.command()
@@ -162,16 +158,5 @@ def _run(
         except psycopg.OperationalError as error:
             if poll is None or not connection.closed:
                 raise
-            reason = str(error).strip().splitlines()[0]
+            connection = connections.enter_context(closing(connect_again(dsn, error, poll)))
         cursor = stream.cursor
-        click.echo(f"The connection is lost: {reason}. Trying again.", err=True)
-        connection = connections.enter_context(closing(_connected(dsn, poll)))
-        click.echo("Connected again.", err=True)
-
-
-def _connected(dsn: str, poll: float) -> Connection:
-    """A connection, as soon as there is one."""
-    while True:
-        time.sleep(max(poll, _SHORTEST_WAIT))
-        with suppress(CannotConnect):
-            return connect(dsn)
