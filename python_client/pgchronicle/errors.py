@@ -114,6 +114,14 @@ class ContextRefusedError(ChronicleError):
         self.reason = reason
 
 
+class VerificationError(ChronicleError):
+    """What was to be proven is not: a proof, a signature or a file does not hold."""
+
+
+class InconsistentLogError(ChronicleError):
+    """The log is no continuation of the one whose checkpoint was signed before."""
+
+
 _REFUSALS = {
     "unknown_key": "context_keys() shows which keys the server knows, add_context_key() adds one.",
     "bad_signature": "The secret is not the one that the server has for this key.",
