@@ -98,7 +98,8 @@ comment on function chronicle.current_epoch() is
 'Which life of the log this is: transaction_id and seq can be compared within one epoch only.';
 
 revoke execute on function chronicle.current_epoch() from public;
-grant execute on function chronicle.current_epoch() to chronicle_writer, chronicle_reader;
+grant execute on function chronicle.current_epoch() to
+chronicle_writer, chronicle_sealer, chronicle_reader;
 
 -- What keeps the events of a record in their order, in a stream that may not wait for the slowest
 -- transaction of all. transaction_id alone is no such order: a transaction may take its number
@@ -179,7 +180,7 @@ create table chronicle.events (
     details_after jsonb,
     changed_columns text[],
     payload_error text,
-    payload_salt uuid not null default gen_random_uuid(),
+    payload_salt uuid default gen_random_uuid(),
     ai_metadata jsonb,
     ai_operation_id uuid,
     severity chronicle.severity_level not null default 'info',
@@ -289,10 +290,10 @@ comment on column chronicle.events.changed_columns is
 'Names of what differs between the two states, when both are given.';
 comment on column chronicle.events.payload_error is
 'Why the states, or values in them, are missing or told as text although the change was recorded:
-SQLSTATE and message.';
+SQLSTATE and message; or "erased", after an erasure.';
 comment on column chronicle.events.payload_salt is
 'Random; goes into the digest of the payload, so that an erased payload can not be guessed from
-it.';
+it. Erased with the payload: then null.';
 comment on column chronicle.events.ai_metadata is
 'About the AI that took part; a JSON object.';
 comment on column chronicle.events.ai_operation_id is
@@ -351,20 +352,74 @@ comment on function chronicle.reject_change() is
 revoke execute on function chronicle.reject_change() from public;
 
 create trigger events_reject_row_change
-before update or delete on chronicle.events
+before delete on chronicle.events
 for each row execute function chronicle.reject_change();
 
 create trigger events_reject_change
-before update or delete or truncate on chronicle.events
+before delete or truncate on chronicle.events
 for each statement execute function chronicle.reject_change();
+
+-- There is no such role until somebody enables erasure, and then it may change payloads only.
+create trigger events_reject_update
+before update on chronicle.events
+for each statement when (current_user <> 'chronicle_eraser')
+execute function chronicle.reject_change();
 
 alter table chronicle.events enable always trigger events_reject_row_change;
 alter table chronicle.events enable always trigger events_reject_change;
+alter table chronicle.events enable always trigger events_reject_update;
 
 comment on trigger events_reject_row_change on chronicle.events is
-'Refuses row changes; cloned to every partition.';
+'Refuses to remove rows; cloned to every partition.';
 comment on trigger events_reject_change on chronicle.events is
-'Refuses statements, truncate among them; every partition has its own.';
+'Refuses statements that remove rows, truncate among them; every partition has its own.';
+comment on trigger events_reject_update on chronicle.events is
+'Refuses updates, but by the role that erases.';
+
+-- Every update of an event comes here. The one that is let through empties a payload whose digest
+-- was kept before, and touches nothing else.
+create or replace function chronicle.check_erasure()
+returns trigger
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if current_user = 'chronicle_eraser'
+        and new.payload_salt is null
+        and array_remove(chronicle.payload_fields(new), null) = array['erased'::bytea]
+        and new.payload_error = 'erased'
+        and chronicle.event_fields(new) = chronicle.event_fields(old)
+        and exists (
+            select
+            from chronicle.erasures as x
+            where x.event_id = old.event_id
+                and x.payload_digest = chronicle.payload_digest(old)
+        )
+    then
+        return new;
+    end if;
+    raise exception 'update on %.% is refused', tg_table_schema, tg_table_name
+        using errcode = 'ZC003',
+            detail = 'The log is append-only: what has been recorded is not changed. '
+                'An erasure empties a whole payload, and says so.',
+            hint = 'To correct an event, log another one with _parent_event_id set to its id. '
+                'To erase personal data: chronicle.erase_payload or chronicle.erase_subject.';
+end
+$$;
+
+comment on function chronicle.check_erasure() is
+'Trigger function: lets an erasure through, and refuses every other update with ZC003.';
+
+revoke execute on function chronicle.check_erasure() from public;
+
+create trigger events_check_erasure
+before update on chronicle.events
+for each row execute function chronicle.check_erasure();
+
+alter table chronicle.events enable always trigger events_check_erasure;
+
+comment on trigger events_check_erasure on chronicle.events is
+'Refuses updates but erasures; cloned to every partition.';
 
 -- A partitioned table can not hold an id unique across its partitions, so ids that callers give are
 -- claimed here first. The digest tells a retry from another event under the same id.

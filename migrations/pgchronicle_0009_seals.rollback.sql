@@ -10,6 +10,26 @@ begin
 end
 $guard$;
 
+drop function chronicle.enable_erasure();
+drop function chronicle.erase_subject(
+    text, text, chronicle.actor_type, text, text, text
+);
+drop function chronicle.erase_payload(uuid, text);
+drop function chronicle.erase_events(uuid[], text, text);
+drop function chronicle.check_can_erase(text);
+drop function chronicle.inclusion_proof(uuid, bigint);
+drop function chronicle.sealed_place(
+    uuid, integer, timestamptz, bigint, bigint, bytea, bigint
+);
+drop function chronicle.erased_digest(uuid);
+drop function chronicle.verify_log(bigint, bigint);
+drop function chronicle.find_tree_faults();
+drop function chronicle.find_epoch_faults();
+drop function chronicle.find_erasure_faults();
+drop function chronicle.find_unsealed_faults();
+drop function chronicle.find_batch_faults(chronicle.seal_batches);
+drop type chronicle.log_finding;
+drop function chronicle.batch_of(integer, timestamptz, bigint, bigint);
 drop function chronicle.consistency_proof(bigint, bigint);
 drop function chronicle.log_path(bigint, bigint);
 drop function chronicle.checkpoint(bigint);
@@ -21,9 +41,11 @@ drop function chronicle.check_can_seal();
 drop function chronicle.sealing_problem();
 drop function chronicle.append_batch(chronicle.seal_batches, bytea);
 drop function chronicle.batch_record(chronicle.seal_batches);
+drop function chronicle.iso_day(date);
 drop function chronicle.merkle_path(bytea, bigint);
 drop function chronicle.merkle_root(bytea);
 drop function chronicle.merkle_parents(bytea);
+drop function chronicle.event_leaves(integer, bigint, bigint, bigint, bigint);
 drop function chronicle.event_leaf(chronicle.events, bytea);
 drop function chronicle.payload_digest(chronicle.events);
 drop function chronicle.payload_fields(chronicle.events);

@@ -13,7 +13,8 @@ create table chronicle.epochs (
     reason text not null,
     system_identifier bigint not null,
     sealed_seq bigint not null,
-    is_on_copy boolean not null
+    is_on_copy boolean not null,
+    recorded_by uuid
 );
 
 comment on table chronicle.epochs is
@@ -32,6 +33,9 @@ comment on column chronicle.epochs.sealed_seq is
 comment on column chronicle.epochs.is_on_copy is
 'Whether it began on another server than the epoch before. Then events of that epoch with a greater
 seq than sealed_seq may have been written on this server, before anybody declared the epoch.';
+
+comment on column chronicle.epochs.recorded_by is
+'The event that tells of it, null for the first.';
 
 create trigger epochs_reject_change
 before update or delete or truncate on chronicle.epochs
@@ -248,13 +252,15 @@ grant select on chronicle.erasures to chronicle_sealer, chronicle_auditor;
 insert into chronicle.epochs (
     epoch, began_at, reason, system_identifier, sealed_seq, is_on_copy
 )
-select 1, clock_timestamp(), 'installed', s.system_identifier, 0, false
-from pg_control_system() as s;
+values (
+    1, clock_timestamp(), 'installed',
+    (select s.system_identifier from pg_control_system() as s), 0, false
+);
 
 insert into chronicle.seal_state default values;
 
--- Inlines into what is hashed of every event, hence no pinned search_path. Exact over the whole
--- range of times; a bigint would not hold the last two thousand years of it.
+-- Inlines into what is hashed of every event, hence no pinned search_path. A bigint would not hold
+-- the last of all times, and a time that can not be written down would stop the sealing.
 create or replace function chronicle.microseconds(_at timestamptz)
 returns text
 language sql
@@ -270,7 +276,7 @@ comment on function chronicle.microseconds(timestamptz) is
 
 revoke execute on function chronicle.microseconds(timestamptz) from public;
 grant execute on function chronicle.microseconds(timestamptz) to
-chronicle_sealer, chronicle_auditor;
+chronicle_sealer, chronicle_reader;
 
 -- What is sealed of an event beside its payload: each column as UTF-8 text that no setting of the
 -- session changes, in the order of the table. docs/format.md describes it, for other languages; it
@@ -324,7 +330,7 @@ _event: a row of chronicle.events.';
 
 revoke execute on function chronicle.event_fields(chronicle.events) from public;
 grant execute on function chronicle.event_fields(chronicle.events) to
-chronicle_sealer, chronicle_auditor;
+chronicle_sealer, chronicle_reader;
 
 -- Every column that may hold personal data and names nothing: an erasure empties these. Inlines,
 -- hence no pinned search_path.
@@ -356,7 +362,7 @@ _event: a row of chronicle.events.';
 
 revoke execute on function chronicle.payload_fields(chronicle.events) from public;
 grant execute on function chronicle.payload_fields(chronicle.events) to
-chronicle_sealer, chronicle_auditor;
+chronicle_sealer, chronicle_reader;
 
 -- The salt goes with the payload when it is erased; without it nobody can guess at the digest what
 -- a payload of few possible values was.
@@ -371,7 +377,7 @@ language sql
 stable
 as $$
     select pg_catalog.sha256(
-        'pgchronicle-payload/v1\000'::pg_catalog.bytea
+        E'pgchronicle-payload/v1\\000'::pg_catalog.bytea
         operator(pg_catalog.||) pg_catalog.uuid_send(_event.payload_salt)
         operator(pg_catalog.||) pg_catalog.substr(
             pg_catalog.array_send(chronicle.payload_fields(_event)), 21
@@ -386,7 +392,7 @@ _event: a row of chronicle.events.';
 
 revoke execute on function chronicle.payload_digest(chronicle.events) from public;
 grant execute on function chronicle.payload_digest(chronicle.events) to
-chronicle_sealer, chronicle_auditor;
+chronicle_sealer, chronicle_reader;
 
 -- 00 before a leaf and 01 before an inner node keep one from being taken for the other (RFC 9162,
 -- 2.1.1). Inlines, hence no pinned search_path; see chronicle.payload_digest for array_send.
@@ -396,7 +402,7 @@ language sql
 stable
 as $$
     select pg_catalog.sha256(
-        '\000pgchronicle-event/v1\000'::pg_catalog.bytea
+        E'\\000pgchronicle-event/v1\\000'::pg_catalog.bytea
         operator(pg_catalog.||) pg_catalog.substr(
             pg_catalog.array_send(
                 chronicle.event_fields(_event) operator(pg_catalog.||) _payload_digest
@@ -415,7 +421,53 @@ Example: select chronicle.event_leaf(e, chronicle.payload_digest(e)) from chroni
 
 revoke execute on function chronicle.event_leaf(chronicle.events, bytea) from public;
 grant execute on function chronicle.event_leaf(chronicle.events, bytea) to
-chronicle_sealer, chronicle_auditor;
+chronicle_sealer, chronicle_reader;
+
+-- Inlines into the queries of seals and checks, so that they reach the index and the partitions;
+-- hence no pinned search_path.
+create or replace function chronicle.event_leaves(
+    _epoch integer,
+    _after_transaction_id bigint,
+    _after_seq bigint,
+    _before_transaction_id bigint,
+    _before_seq bigint
+)
+returns table (
+    event_id uuid, occurred_at timestamptz, transaction_id bigint, seq bigint, leaf bytea
+)
+language sql
+stable
+as $$
+    select
+        e.event_id,
+        e.occurred_at,
+        e.transaction_id,
+        e.seq,
+        chronicle.event_leaf(
+            e,
+            coalesce(
+                chronicle.payload_digest(e),
+                (
+                    select x.payload_digest
+                    from chronicle.erasures as x
+                    where x.event_id operator(pg_catalog.=) e.event_id
+                )
+            )
+        )
+    from chronicle.events as e
+    where e.epoch operator(pg_catalog.=) _epoch
+        and (e.transaction_id, e.seq) operator(pg_catalog.>) (_after_transaction_id, _after_seq)
+        and (e.transaction_id, e.seq) operator(pg_catalog.<) (_before_transaction_id, _before_seq)
+$$;
+
+comment on function chronicle.event_leaves(integer, bigint, bigint, bigint, bigint) is
+'Private. The hashes of the events of an epoch between two places of the order (transaction_id,
+seq), both exclusive.';
+
+revoke execute on function chronicle.event_leaves(integer, bigint, bigint, bigint, bigint)
+from public;
+grant execute on function chronicle.event_leaves(integer, bigint, bigint, bigint, bigint) to
+chronicle_sealer;
 
 -- Hashes lie one behind the other in a bytea: to reach into an array of them would be linear each
 -- time. A hash without a sibling goes up as it is, which gives the tree of RFC 9162, 2.1.1.
@@ -429,7 +481,7 @@ as $$
     select string_agg(
         case
             when n.place + 32 < length(_hashes)
-                then sha256('\x01'::bytea || substr(_hashes, n.place + 1, 64))
+                then sha256(E'\\x01'::bytea || substr(_hashes, n.place + 1, 64))
             else substr(_hashes, n.place + 1, 32)
         end,
         ''::bytea order by n.place
@@ -520,6 +572,38 @@ revoke execute on function chronicle.merkle_path(bytea, bigint) from public;
 grant execute on function chronicle.merkle_path(bytea, bigint) to
 chronicle_sealer, chronicle_auditor;
 
+-- Neither to_char nor the output of a date can write every day: one has no years before the first,
+-- the other goes by DateStyle.
+create or replace function chronicle.iso_day(_day date)
+returns text
+language sql
+immutable
+strict
+set search_path = pg_catalog, pg_temp
+as $$
+    select format(
+        '%s%s-%s-%s',
+        case when y.number < 0 then '-' end,
+        lpad(abs(y.number)::text, greatest(4, length(abs(y.number)::text)), '0'),
+        lpad(extract(month from _day)::text, 2, '0'),
+        lpad(extract(day from _day)::text, 2, '0')
+    )
+    from (
+        -- There is no year 0; ISO 8601 has one.
+        select case
+            when extract(year from _day) < 0 then extract(year from _day) + 1
+            else extract(year from _day)
+        end as number
+    ) as y
+$$;
+
+comment on function chronicle.iso_day(date) is
+'Private. A day as in ISO 8601, before the first year and behind 9999 too: 2026-11-20,
+-0043-03-15.';
+
+revoke execute on function chronicle.iso_day(date) from public;
+grant execute on function chronicle.iso_day(date) to chronicle_sealer, chronicle_auditor;
+
 create or replace function chronicle.batch_record(_batch chronicle.seal_batches)
 returns text
 language sql
@@ -532,8 +616,7 @@ as $$
         (select s.log_id from chronicle.seal_state as s),
         _batch.batch_number,
         _batch.epoch,
-        replace(to_char(_batch.bucket_from, 'YYYY-MM-DD BC'), ' AD', ''),
-        replace(to_char(_batch.bucket_to, 'YYYY-MM-DD BC'), ' AD', ''),
+        chronicle.iso_day(_batch.bucket_from), chronicle.iso_day(_batch.bucket_to),
         _batch.from_transaction_id, _batch.from_seq,
         _batch.to_transaction_id, _batch.to_seq,
         _batch.min_seq, _batch.max_seq,
@@ -570,7 +653,7 @@ begin
     );
     v_batch.root := chronicle.merkle_root(_leaves);
     v_batch.leaf_hash := sha256(
-        '\x00'::bytea || convert_to(chronicle.batch_record(v_batch), 'UTF8')
+        E'\\x00'::bytea || convert_to(chronicle.batch_record(v_batch), 'UTF8')
     );
     insert into chronicle.seal_batches select v_batch.*;
     insert into chronicle.seal_leaves (batch_number, leaves)
@@ -582,7 +665,7 @@ begin
         insert into chronicle.seal_nodes (level, node_index, hash)
         values (v_level, v_index, v_hash);
         exit when v_index % 2 = 0;
-        select sha256('\x01'::bytea || n.hash || v_hash) into strict v_hash
+        select sha256(E'\\x01'::bytea || n.hash || v_hash) into strict v_hash
         from chronicle.seal_nodes as n
         where n.level = v_level and n.node_index = v_index - 1;
         v_level := v_level + 1;
@@ -729,28 +812,17 @@ begin
             string_agg(e.leaf, ''::bytea order by e.transaction_id, e.seq) as leaves
         from (
             select
-                e.transaction_id,
-                e.seq,
-                date_trunc(v_unit, e.occurred_at at time zone 'UTC')::date as bucket_from,
-                chronicle.event_leaf(
-                    e,
-                    coalesce(
-                        chronicle.payload_digest(e),
-                        (
-                            select x.payload_digest
-                            from chronicle.erasures as x
-                            where x.event_id = e.event_id
-                        )
-                    )
-                ) as leaf
-            from chronicle.events as e
-            where e.epoch = _epoch
-                and (e.transaction_id, e.seq) > (
-                    coalesce(v_after.transaction_id, 0), coalesce(v_after.seq, 0)
-                )
-                and (e.transaction_id, e.seq) < (v_until.transaction_id, v_until.seq)
-                and e.seq > v_seq
-            order by e.transaction_id, e.seq
+                l.transaction_id,
+                l.seq,
+                date_trunc(v_unit, l.occurred_at at time zone 'UTC')::date as bucket_from,
+                l.leaf
+            from chronicle.event_leaves(
+                _epoch,
+                coalesce(v_after.transaction_id, 0), coalesce(v_after.seq, 0),
+                v_until.transaction_id, v_until.seq
+            ) as l
+            where l.seq > v_seq
+            order by l.transaction_id, l.seq
             limit _limit
         ) as e
         group by e.bucket_from
@@ -910,7 +982,7 @@ begin
         return v_hash;
     end if;
     return sha256(
-        '\x01'::bytea
+        E'\\x01'::bytea
         || chronicle.subtree_hash(_from, _from + (1::bigint << v_level))
         || chronicle.subtree_hash(_from + (1::bigint << v_level), _to)
     );
@@ -1051,5 +1123,1016 @@ revoke execute on function chronicle.consistency_proof(bigint, bigint) from publ
 grant execute on function chronicle.consistency_proof(bigint, bigint) to
 chronicle_reader, chronicle_admin;
 alter function chronicle.consistency_proof(bigint, bigint) owner to chronicle_sealer;
+
+-- At most one of a kind can have it: of those of its month, the last that begins at or before it.
+-- Inlines into queries, hence no pinned search_path.
+create or replace function chronicle.batch_of(
+    _epoch integer, _occurred_at timestamptz, _transaction_id bigint, _seq bigint
+)
+returns setof bigint
+language sql
+stable
+rows 1
+as $$
+    select b.batch_number
+    from (
+        values
+        (false, 'month'), (false, 'week'), (false, 'day'),
+        (true, 'month'), (true, 'week'), (true, 'day')
+    ) as k (is_late, unit)
+    cross join lateral (
+        select x.*
+        from chronicle.seal_batches as x
+        where x.epoch operator(pg_catalog.=) _epoch
+            and x.is_late operator(pg_catalog.=) k.is_late
+            and x.bucket_from operator(pg_catalog.=) pg_catalog.date_trunc(
+                k.unit, pg_catalog.timezone('UTC', _occurred_at)
+            )::pg_catalog.date
+            and x.bucket_to operator(pg_catalog.=) (
+                pg_catalog.date_trunc(k.unit, pg_catalog.timezone('UTC', _occurred_at))
+                operator(pg_catalog.+) pg_catalog.concat('1 ', k.unit)::pg_catalog.interval
+            )::pg_catalog.date
+            and (x.from_transaction_id, x.from_seq)
+            operator(pg_catalog.<=) (_transaction_id, _seq)
+        order by x.from_transaction_id desc, x.from_seq desc
+        limit 1
+    ) as b
+    where (b.to_transaction_id, b.to_seq) operator(pg_catalog.>=) (_transaction_id, _seq)
+        and _seq operator(pg_catalog.>=) b.min_seq
+        and _seq operator(pg_catalog.<=) b.max_seq
+$$;
+
+comment on function chronicle.batch_of(integer, timestamptz, bigint, bigint) is
+'Private. The number of the batch that an event belongs to; no row when it is not sealed.';
+
+revoke execute on function chronicle.batch_of(integer, timestamptz, bigint, bigint) from public;
+grant execute on function chronicle.batch_of(integer, timestamptz, bigint, bigint) to
+chronicle_sealer;
+
+create type chronicle.log_finding as (
+    kind text,
+    batch_number bigint,
+    event_id uuid,
+    detail text
+);
+
+comment on type chronicle.log_finding is
+'Something that chronicle.verify_log found wrong.';
+comment on column chronicle.log_finding.kind is
+'event_differs, events_missing, event_unsealed, event_unknown_epoch, leaves_differ, batch_differs,
+batch_missing, batch_overlaps, node_differs, node_missing, node_superfluous, erasure_differs or
+epoch_differs.';
+comment on column chronicle.log_finding.batch_number is
+'Where, if that is known; the left-most batch under a node.';
+comment on column chronicle.log_finding.event_id is
+'Which event, if that is known.';
+comment on column chronicle.log_finding.detail is
+'The same in a sentence for people.';
+
+-- Reads the events of a batch again. What was sealed of each tells which of them is another now;
+-- and that is vouched for by the root, which the log's tree covers.
+--
+-- For the settings, see chronicle.seal_range.
+create or replace function chronicle.find_batch_faults(_batch chronicle.seal_batches)
+returns setof chronicle.log_finding
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+set enable_sort = off
+set plan_cache_mode = force_generic_plan
+set jit = off
+as $$
+declare
+    v_from constant timestamptz := _batch.bucket_from::timestamp at time zone 'UTC';
+    v_to constant timestamptz := _batch.bucket_to::timestamp at time zone 'UTC';
+    v_sealed bytea := (
+        select substr(l.leaves, 1)
+        from chronicle.seal_leaves as l
+        where l.batch_number = _batch.batch_number
+    );
+    v_present bytea;
+begin
+    select string_agg(e.leaf, ''::bytea order by e.transaction_id, e.seq) into v_present
+    from chronicle.event_leaves(
+        _batch.epoch,
+        _batch.from_transaction_id, _batch.from_seq - 1,
+        _batch.to_transaction_id, _batch.to_seq + 1
+    ) as e
+    where e.occurred_at >= v_from
+        and e.occurred_at < v_to
+        and e.seq between _batch.min_seq and _batch.max_seq;
+
+    if v_sealed is null
+        or length(v_sealed) <> _batch.event_count * 32
+        or chronicle.merkle_root(v_sealed) <> _batch.root
+    then
+        return query select
+            'leaves_differ', _batch.batch_number, null::uuid,
+            'What is stored of the hashes of its events is not what was sealed.';
+        if chronicle.merkle_root(v_present) = _batch.root then
+            return;
+        end if;
+    end if;
+    if v_present = v_sealed then
+        return;
+    end if;
+
+    return query
+    with sealed as materialized (
+        select n.place, substr(v_sealed, n.place * 32 - 31, 32) as leaf
+        from generate_series(1, length(v_sealed) / 32) as n (place)
+    ),
+
+    present as materialized (
+        select e.event_id, e.transaction_id, e.seq, e.leaf
+        from chronicle.event_leaves(
+            _batch.epoch,
+            _batch.from_transaction_id, _batch.from_seq - 1,
+            _batch.to_transaction_id, _batch.to_seq + 1
+        ) as e
+        where e.occurred_at >= v_from
+            and e.occurred_at < v_to
+            and e.seq between _batch.min_seq and _batch.max_seq
+    ),
+
+    gone as (
+        select s.place from sealed as s where s.leaf not in (select p.leaf from present as p)
+    ),
+
+    strange as (
+        select p.* from present as p where p.leaf not in (select s.leaf from sealed as s)
+    ),
+
+    differences as (
+        select
+            (select count(*) from gone) - (select count(*) from strange) as missing,
+            (
+                select p.event_id
+                from sealed as s
+                inner join present as p on p.leaf = s.leaf
+                where s.place < (select min(g.place) from gone as g)
+                order by s.place desc
+                limit 1
+            ) as event_before
+    )
+
+    (
+        select
+            'event_differs', _batch.batch_number, s.event_id,
+            format('Event %s was changed since it was sealed, or put in.', s.event_id)
+        from strange as s
+        order by s.transaction_id, s.seq
+    )
+    union all
+    select
+        'events_missing', _batch.batch_number, null::uuid,
+        format(
+            'Of its %s events, %s %s gone%s.',
+            _batch.event_count,
+            d.missing,
+            case d.missing when 1 then 'is' else 'are' end,
+            case
+                when d.missing = _batch.event_count then ''
+                when d.event_before is null then ', the first among them'
+                else format(', the first behind event %s', d.event_before)
+            end
+        )
+    from differences as d
+    where d.missing > 0;
+end
+$$;
+
+comment on function chronicle.find_batch_faults(chronicle.seal_batches) is
+'Private. What is wrong with the events of a batch.';
+
+revoke execute on function chronicle.find_batch_faults(chronicle.seal_batches) from public;
+grant execute on function chronicle.find_batch_faults(chronicle.seal_batches) to chronicle_sealer;
+
+-- Behind the position up to which an epoch is sealed, every event is in a batch; what is not was
+-- put in afterwards. Not so in an epoch that a copy may have gone on with, until its late events
+-- are sealed too.
+create or replace function chronicle.find_unsealed_faults()
+returns setof chronicle.log_finding
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+set enable_sort = off
+set jit = off
+as $$
+declare
+    v_sealed_epochs constant integer := (
+        select s.sealed_epochs from chronicle.seal_state as s
+    );
+    v_epoch record;
+begin
+    for v_epoch in
+        select
+            e.epoch,
+            coalesce(l.transaction_id, 0) as transaction_id,
+            coalesce(l.seq, 0) as seq,
+            -- Which may be late: above it.
+            case
+                when e.epoch > v_sealed_epochs
+                    and (
+                        n.is_on_copy
+                        or n.epoch is null
+                        and e.system_identifier <> (
+                            select c.system_identifier from pg_control_system() as c
+                        )
+                    )
+                    then coalesce(n.sealed_seq, m.max_seq)
+            end as sealed_seq
+        from chronicle.epochs as e
+        left join chronicle.epochs as n on n.epoch = e.epoch + 1
+        left join lateral (
+            select b.to_transaction_id as transaction_id, b.to_seq as seq
+            from chronicle.seal_batches as b
+            where b.epoch = e.epoch and not b.is_late
+            order by b.to_transaction_id desc, b.to_seq desc
+            limit 1
+        ) as l on true
+        left join lateral (
+            select max(b.max_seq) as max_seq
+            from chronicle.seal_batches as b
+            where b.epoch = e.epoch and not b.is_late
+        ) as m on true
+        order by e.epoch
+    loop
+        return query
+        select
+            'event_unsealed', null::bigint, e.event_id,
+            format(
+                'Event %s lies where everything is sealed, and no batch has it: it was put in, '
+                'or moved there.',
+                e.event_id
+            )
+        from chronicle.events as e
+        where e.epoch = v_epoch.epoch
+            and (
+                (e.transaction_id, e.seq) <= (v_epoch.transaction_id, v_epoch.seq)
+                or e.epoch <= v_sealed_epochs
+            )
+            and e.seq <= coalesce(v_epoch.sealed_seq, e.seq)
+            and not exists (
+                select
+                from chronicle.batch_of(e.epoch, e.occurred_at, e.transaction_id, e.seq) as b
+            )
+        order by e.transaction_id, e.seq;
+    end loop;
+
+    return query
+    select
+        'event_unknown_epoch', null::bigint, e.event_id,
+        format('Event %s belongs to epoch %s, which never was.', e.event_id, e.epoch)
+    from chronicle.events as e
+    where not exists (select from chronicle.epochs as x where x.epoch = e.epoch);
+end
+$$;
+
+comment on function chronicle.find_unsealed_faults() is
+'Private. Events that no batch has although everything around them is sealed.';
+
+revoke execute on function chronicle.find_unsealed_faults() from public;
+grant execute on function chronicle.find_unsealed_faults() to chronicle_sealer;
+
+-- The digest that stands in for an erased payload vouches for nothing that is put in its place.
+-- That it is the right one is seen in the batch of the event.
+create or replace function chronicle.find_erasure_faults()
+returns setof chronicle.log_finding
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select
+        'erasure_differs', null::bigint, x.event_id,
+        format('The payload of event %s was erased, and there is one again.', x.event_id)
+    from chronicle.erasures as x
+    inner join chronicle.events as e
+        on e.event_id = x.event_id and e.occurred_at = x.occurred_at
+    where e.payload_salt is not null
+        or e.payload_error is distinct from 'erased'
+        or array_remove(chronicle.payload_fields(e), null) <> array['erased'::bytea]
+
+    union all
+
+    select
+        'erasure_differs', null::bigint, x.event_id,
+        format(
+            'What is stored of the erasure of event %s is not what the event %s tells of it.',
+            x.event_id, x.recorded_by
+        )
+    from (
+        select y.*, count(*) over (partition by y.recorded_by) as event_count
+        from chronicle.erasures as y
+    ) as x
+    left join chronicle.events as e on e.event_id = x.recorded_by
+    where (e.action, e.occurred_at, e.action_meta) is distinct from (
+        'chronicle.payload.erase', x.erased_at,
+        jsonb_build_object('legal_basis', x.legal_basis, 'events', x.event_count)
+    )
+$$;
+
+comment on function chronicle.find_erasure_faults() is
+'Private. Erased payloads that are back, and erasures of which no event tells as they are stored.';
+
+revoke execute on function chronicle.find_erasure_faults() from public;
+grant execute on function chronicle.find_erasure_faults() to chronicle_sealer;
+
+create or replace function chronicle.find_epoch_faults()
+returns setof chronicle.log_finding
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select
+        'epoch_differs', null::bigint, null::uuid,
+        format('What is stored of epoch %s is not what the event tells that began it.', x.epoch)
+    from chronicle.epochs as x
+    left join chronicle.events as e on e.event_id = x.recorded_by
+    where x.epoch > 1
+        and (e.action, e.occurred_at, e.details_after) is distinct from (
+            'chronicle.epoch.begin', x.began_at, to_jsonb(x) - 'began_at' - 'recorded_by'
+        )
+
+    union all
+
+    select
+        'epoch_differs', null::bigint, null::uuid,
+        format(
+            'The epochs are %s and the present one is %s.',
+            coalesce(array_agg(x.epoch order by x.epoch)::text, 'gone'), chronicle.current_epoch()
+        )
+    from chronicle.epochs as x
+    having coalesce(array_agg(x.epoch order by x.epoch), '{}') <> (
+        select array_agg(n.epoch) from generate_series(1, chronicle.current_epoch()) as n (epoch)
+    )
+
+    union all
+
+    select
+        'epoch_differs', null::bigint, null::uuid,
+        format(
+            '%s of the %s epochs are marked as sealed for ever.',
+            coalesce(max(s.sealed_epochs)::text, 'None'), chronicle.current_epoch()
+        )
+    from chronicle.seal_state as s
+    having count(*) filter (
+            where s.sealed_epochs between 0 and chronicle.current_epoch() - 1
+        ) <> 1
+$$;
+
+comment on function chronicle.find_epoch_faults() is
+'Private. What is wrong with the list of epochs.';
+
+revoke execute on function chronicle.find_epoch_faults() from public;
+grant execute on function chronicle.find_epoch_faults() to chronicle_sealer;
+
+-- Every hash of the log's tree from the batches up. Below a root that somebody kept, nothing can be
+-- changed that fits.
+create or replace function chronicle.find_tree_faults()
+returns setof chronicle.log_finding
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+    with present as materialized (
+        select
+            b.*,
+            lag(b.batch_number, 1, -1) over (order by b.batch_number) as previous_number,
+            lag(b.to_transaction_id) over bucket as previous_transaction_id,
+            lag(b.to_seq) over bucket as previous_seq,
+            lag(b.batch_number) over bucket as previous_in_bucket,
+            sha256(E'\\x00'::bytea || convert_to(chronicle.batch_record(b), 'UTF8'))
+                <> b.leaf_hash as is_changed
+        from chronicle.seal_batches as b
+        window bucket as (
+            partition by b.epoch, b.is_late, b.bucket_from, b.bucket_to
+            order by b.from_transaction_id, b.from_seq, b.batch_number
+        )
+    ),
+
+    size as (
+        select coalesce(max(p.batch_number), -1) + 1 as batches from present as p
+    ),
+
+    expected as (
+        select l.level, i.node_index
+        from size as s
+        cross join lateral generate_series(0, 62) as l (level)
+        cross join lateral generate_series(0, (s.batches >> l.level) - 1) as i (node_index)
+        where (s.batches >> l.level) > 0
+    )
+
+    select
+        'batch_missing',
+        p.previous_number + 1,
+        null::uuid,
+        format(
+            'Of the sealed log, batch %s is gone.',
+            case p.batch_number - p.previous_number
+                when 2 then (p.previous_number + 1)::text
+                else format('%s to %s', p.previous_number + 1, p.batch_number - 1)
+            end
+        )
+    from present as p
+    where p.batch_number <> p.previous_number + 1
+
+    union all
+
+    select
+        'batch_differs', p.batch_number, null::uuid,
+        'What is stored of the batch is not what was sealed.'
+    from present as p
+    where p.is_changed
+
+    union all
+
+    select
+        'batch_overlaps', p.batch_number, null::uuid,
+        format('It claims events that batch %s has.', p.previous_in_bucket)
+    from present as p
+    where (p.from_transaction_id, p.from_seq) <= (p.previous_transaction_id, p.previous_seq)
+
+    union all
+
+    select
+        'node_missing', e.node_index << e.level, null::uuid,
+        format('The hash %s of level %s of the log''s tree is gone.', e.node_index, e.level)
+    from expected as e
+    left join chronicle.seal_nodes as n on n.level = e.level and n.node_index = e.node_index
+    where n.hash is null
+
+    union all
+
+    select
+        'node_superfluous', null, null::uuid,
+        format(
+            'The log''s tree has a hash %s of level %s, which covers no batch.',
+            n.node_index, n.level
+        )
+    from chronicle.seal_nodes as n
+    left join expected as e on e.level = n.level and e.node_index = n.node_index
+    where e.level is null
+
+    union all
+
+    select
+        'node_differs', n.node_index << n.level, null::uuid,
+        format(
+            'The hash %s of level %s of the log''s tree is not that of what it covers.',
+            n.node_index, n.level
+        )
+    from chronicle.seal_nodes as n
+    left join present as p on n.level = 0 and p.batch_number = n.node_index
+    left join chronicle.seal_nodes as l
+        on l.level = n.level - 1 and l.node_index = n.node_index * 2
+    left join chronicle.seal_nodes as r
+        on r.level = n.level - 1 and r.node_index = n.node_index * 2 + 1
+    where n.hash <> coalesce(p.leaf_hash, sha256(E'\\x01'::bytea || l.hash || r.hash))
+$$;
+
+comment on function chronicle.find_tree_faults() is
+'Private. What is wrong with the batches of the sealed log and the tree over them.';
+
+revoke execute on function chronicle.find_tree_faults() from public;
+grant execute on function chronicle.find_tree_faults() to chronicle_sealer;
+
+create or replace function chronicle.verify_log(
+    _from_batch bigint default 0, _to_batch bigint default null
+)
+returns setof chronicle.log_finding
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set row_security = on
+as $$
+declare
+    v_batch chronicle.seal_batches;
+begin
+    if _from_batch is null or _from_batch < 0 or _to_batch < _from_batch then
+        raise exception 'there are no batches from % to %',
+            coalesce(_from_batch::text, 'null'), _to_batch
+            using errcode = 'invalid_parameter_value',
+                hint = 'The first is number 0, and _to_batch is not read any more.';
+    end if;
+
+    for v_batch in
+        select *
+        from chronicle.seal_batches as b
+        where b.batch_number >= _from_batch
+            and (_to_batch is null or b.batch_number < _to_batch)
+        order by b.batch_number
+    loop
+        return query select * from chronicle.find_batch_faults(v_batch);
+    end loop;
+
+    if _from_batch = 0 then
+        return query
+        select * from chronicle.find_unsealed_faults()
+        union all
+        select * from chronicle.find_erasure_faults()
+        union all
+        select * from chronicle.find_epoch_faults()
+        union all
+        select * from chronicle.find_tree_faults();
+    end if;
+end
+$$;
+
+comment on function chronicle.verify_log(bigint, bigint) is
+'Reads sealed events again and tells which are not as they were sealed, which are gone and which
+were put in: one row a finding; no row is good. What was done before an event was sealed, and a log
+that somebody with all rights sealed anew from its beginning, are not found so: compare with a
+checkpoint that was kept elsewhere ("pgchronicle verify --note").
+_from_batch, _to_batch: only the batches from one to before the other; null: to the last. What
+concerns the log as a whole is looked at where _from_batch is 0. Errors: 22023 for no such range.
+Example: select * from chronicle.verify_log();';
+
+revoke execute on function chronicle.verify_log(bigint, bigint) from public;
+grant execute on function chronicle.verify_log(bigint, bigint) to chronicle_auditor;
+alter function chronicle.verify_log(bigint, bigint) owner to chronicle_sealer;
+
+-- For readers, who have no right on the table: they may see what some of its rows are about.
+create or replace function chronicle.erased_digest(_event_id uuid)
+returns bytea
+language sql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set row_security = on
+as $$
+    select x.payload_digest from chronicle.erasures as x where x.event_id = _event_id
+$$;
+
+comment on function chronicle.erased_digest(uuid) is
+'The digest of the payload that an event had before it was erased; null when it was not.';
+
+revoke execute on function chronicle.erased_digest(uuid) from public;
+grant execute on function chronicle.erased_digest(uuid) to chronicle_reader;
+alter function chronicle.erased_digest(uuid) owner to chronicle_sealer;
+
+-- Runs as the sealer for chronicle.inclusion_proof, which has looked whether the caller may see the
+-- event. It gives away hashes and sizes of batches only.
+create or replace function chronicle.sealed_place(
+    _event_id uuid,
+    _epoch integer,
+    _occurred_at timestamptz,
+    _transaction_id bigint,
+    _seq bigint,
+    _leaf bytea,
+    _size bigint
+)
+returns jsonb
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set row_security = on
+as $$
+declare
+    v_size constant bigint := chronicle.log_size(_size);
+    v_batch chronicle.seal_batches;
+    v_leaves bytea;
+    v_index bigint;
+begin
+    select b.* into v_batch
+    from chronicle.batch_of(_epoch, _occurred_at, _transaction_id, _seq) as n (batch_number)
+    inner join chronicle.seal_batches as b on b.batch_number = n.batch_number
+    limit 1;
+    if not found or v_batch.batch_number >= v_size then
+        raise exception 'event % is not sealed yet', _event_id
+            using errcode = 'object_not_in_prerequisite_state',
+                detail = case
+                    when v_batch.batch_number is not null then format(
+                        'It is in batch %s, and a log of size %s ends before that.',
+                        v_batch.batch_number, v_size
+                    )
+                end,
+                hint = case
+                    when v_batch.batch_number is null
+                        then 'select chronicle.seal_events(); chronicle.seal_status tells what '
+                            'holds it back.'
+                    else 'Ask for the proof at a later size.'
+                end;
+    end if;
+
+    v_leaves := (
+        select substr(l.leaves, 1)
+        from chronicle.seal_leaves as l
+        where l.batch_number = v_batch.batch_number
+    );
+    v_index := (
+        select n.place
+        from generate_series(0, length(v_leaves) / 32 - 1) as n (place)
+        where substr(v_leaves, n.place * 32 + 1, 32) = _leaf
+        limit 1
+    );
+    if v_index is null then
+        raise exception 'event % is not as it was sealed', _event_id
+            using errcode = 'data_corrupted',
+                detail = format('Batch %s has no such hash.', v_batch.batch_number),
+                hint = 'There is nothing to prove. chronicle.verify_log() tells what else differs.';
+    end if;
+
+    return jsonb_build_object(
+        'event_index', v_index,
+        'event_path', (
+            select coalesce(jsonb_agg(encode(p.hash, 'hex') order by p.place), '[]')
+            from unnest(chronicle.merkle_path(v_leaves, v_index)) with ordinality as p (hash, place)
+        ),
+        'batch', chronicle.batch_record(v_batch),
+        'batch_path', (
+            select coalesce(jsonb_agg(encode(p.hash, 'hex') order by p.place), '[]')
+            from unnest(
+                chronicle.log_path(v_batch.batch_number, v_size)
+            ) with ordinality as p (hash, place)
+        ),
+        'checkpoint', chronicle.checkpoint(v_size)
+    );
+end
+$$;
+
+comment on function chronicle.sealed_place(
+    uuid, integer, timestamptz, bigint, bigint, bytea, bigint
+) is
+'Private. Where an event is sealed, with the hashes that lead from it to a checkpoint.
+Errors: 55000 when it is not sealed, or not within that size; XX001 when it is not as it was
+sealed; 22023 for a size that the log never had.';
+
+revoke execute on function chronicle.sealed_place(
+    uuid, integer, timestamptz, bigint, bigint, bytea, bigint
+) from public;
+grant execute on function chronicle.sealed_place(
+    uuid, integer, timestamptz, bigint, bigint, bytea, bigint
+) to chronicle_reader;
+alter function chronicle.sealed_place(
+    uuid, integer, timestamptz, bigint, bigint, bytea, bigint
+) owner to chronicle_sealer;
+
+-- Runs with the caller's rights: row-level security decides whether there is such an event.
+create or replace function chronicle.inclusion_proof(_event_id uuid, _size bigint default null)
+returns jsonb
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_event chronicle.events;
+    v_payload_digest bytea;
+    v_place jsonb;
+begin
+    select e.* into v_event from chronicle.events as e where e.event_id = _event_id limit 1;
+    if not found then
+        raise exception 'there is no event % that you may see', _event_id
+            using errcode = 'no_data_found',
+                hint = 'Check the id, and that you may see events of its organization.';
+    end if;
+
+    v_payload_digest := coalesce(
+        chronicle.payload_digest(v_event), chronicle.erased_digest(_event_id)
+    );
+    v_place := chronicle.sealed_place(
+        v_event.event_id, v_event.epoch, v_event.occurred_at, v_event.transaction_id, v_event.seq,
+        chronicle.event_leaf(v_event, v_payload_digest), _size
+    );
+
+    return v_place || jsonb_build_object(
+        'format', 'pgchronicle-proof/v1',
+        'event', (
+            select jsonb_agg(convert_from(f.field, 'UTF8') order by f.place)
+            from unnest(chronicle.event_fields(v_event)) with ordinality as f (field, place)
+        ),
+        'payload', case
+            when v_event.payload_salt is null
+                then jsonb_build_object('digest', encode(v_payload_digest, 'hex'))
+            else jsonb_build_object(
+                'salt', v_event.payload_salt,
+                'fields', (
+                    select jsonb_agg(convert_from(f.field, 'UTF8') order by f.place)
+                    from unnest(chronicle.payload_fields(v_event)) with ordinality
+                        as f (field, place)
+                )
+            )
+        end
+    );
+end
+$$;
+
+comment on function chronicle.inclusion_proof(uuid, bigint) is
+'What proves that an event is in the sealed log as it is: its columns, and the hashes that lead from
+it to a checkpoint; docs/format.md describes the members. "pgchronicle prove" makes a file of it,
+and "pgchronicle verify" checks that without a database.
+_event_id: an event that the caller may see. _size: of the checkpoint to prove it against, in
+batches; null: the present one. Errors: P0002 no such event; 55000 it is not sealed yet, or not
+within that size; XX001 it is not as it was sealed; 22023 a size that the log never had.';
+
+revoke execute on function chronicle.inclusion_proof(uuid, bigint) from public;
+grant execute on function chronicle.inclusion_proof(uuid, bigint) to chronicle_reader;
+
+create or replace function chronicle.check_can_erase(_legal_basis text)
+returns void
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if current_user <> 'chronicle_eraser' then
+        raise exception 'erasure is not enabled'
+            using errcode = 'object_not_in_prerequisite_state',
+                detail = 'No role may change an event, and nothing was erased.',
+                hint = 'As the role that installed pgchronicle: select chronicle.enable_erasure();';
+    end if;
+    if _legal_basis is null or btrim(_legal_basis) = '' then
+        raise exception '_legal_basis is missing'
+            using errcode = 'invalid_parameter_value',
+                detail = 'An erasure is recorded with the reason for it.',
+                hint = 'For example: ''GDPR Art. 17(1)(b), request 4711''.';
+    end if;
+end
+$$;
+
+comment on function chronicle.check_can_erase(text) is
+'Private. Refuses to erase where that is not enabled (55000), or without a legal basis (22023).';
+
+revoke execute on function chronicle.check_can_erase(text) from public;
+
+-- The digests are kept first, in the same statement that reads the payloads; then the triggers let
+-- the payloads go. Who erases the same event meanwhile waits, and then finds it erased.
+create or replace function chronicle.erase_events(
+    _event_ids uuid[], _legal_basis text, _resource_id text
+)
+returns bigint
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set row_security = on
+as $$
+declare
+    v_ids uuid[];
+    v_recorded_by uuid;
+begin
+    select array_agg(e.event_id) into v_ids
+    from (
+        select e.event_id
+        from chronicle.events as e
+        where e.event_id = any(_event_ids) and e.payload_salt is not null
+        for update
+    ) as e;
+    if v_ids is null then
+        return 0;
+    end if;
+
+    v_recorded_by := chronicle.record_internal_event(
+        'logged', 'delete', 'chronicle.payload.erase', 'chronicle.payload', _resource_id, null,
+        null, null,
+        _action_meta => jsonb_build_object(
+            'legal_basis', _legal_basis, 'events', cardinality(v_ids)
+        )
+    );
+    insert into chronicle.erasures (
+        event_id, occurred_at, payload_digest, erased_at, legal_basis, recorded_by
+    )
+    select
+        e.event_id,
+        e.occurred_at,
+        chronicle.payload_digest(e),
+        r.occurred_at,
+        _legal_basis,
+        r.event_id
+    from chronicle.events as e
+    cross join (
+        select x.event_id, x.occurred_at
+        from chronicle.events as x
+        where x.event_id = v_recorded_by
+    ) as r
+    where e.event_id = any(v_ids);
+    update chronicle.events
+    set payload_salt = null,
+        action_description = null,
+        action_meta = null,
+        reason = null,
+        related_resources = null,
+        details_before = null,
+        details_after = null,
+        payload_error = 'erased',
+        ai_metadata = null,
+        error_message = null,
+        ip_address = null,
+        user_agent = null,
+        client_info = null
+    where event_id = any(v_ids);
+    return cardinality(v_ids);
+end
+$$;
+
+comment on function chronicle.erase_events(uuid[], text, text) is
+'Private. Erases the payloads of events, and records that; returns of how many.
+_resource_id: what the event that tells of it is about.';
+
+revoke execute on function chronicle.erase_events(uuid[], text, text) from public;
+
+create or replace function chronicle.erase_payload(_event_id uuid, _legal_basis text)
+returns boolean
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set row_security = on
+as $$
+declare
+    v_resource_type text;
+begin
+    perform chronicle.check_can_erase(_legal_basis);
+    select e.resource_type into v_resource_type
+    from chronicle.events as e
+    where e.event_id = _event_id;
+    if not found then
+        raise exception 'there is no event %', _event_id
+            using errcode = 'no_data_found',
+                detail = 'Nothing was erased.',
+                hint = 'Its partition may have been dropped; and check the id.';
+    end if;
+    if v_resource_type in ('chronicle.payload', 'chronicle.epoch') then
+        raise exception 'event % is not erased: it tells what was done to the log', _event_id
+            using errcode = 'invalid_parameter_value',
+                hint = 'Without it, the seals could not be checked.';
+    end if;
+    return chronicle.erase_events(array[_event_id], _legal_basis, _event_id::text) > 0;
+end
+$$;
+
+comment on function chronicle.erase_payload(uuid, text) is
+'Empties what of an event may hold personal data: both states, description, meta, reason, related
+resources, AI metadata, error message, address, user agent, client info. Ids, times and what was
+done stay, and so does a digest: every seal over the event still holds. An event tells who erased it
+and on what basis. Returns false if it was erased before. Copies elsewhere are not reached: exports,
+replicas that lag, backups, and the old row until VACUUM; see docs/seals.md.
+_event_id: the event. _legal_basis: why it must go, in words for an auditor.
+Errors: 55000 until chronicle.enable_erasure was called; 22023 without a legal basis, and for events
+that tell of erasures and epochs; P0002 no such event.
+Example: select chronicle.erase_payload(''…'', ''GDPR Art. 17(1)(b), request 4711'');';
+
+revoke execute on function chronicle.erase_payload(uuid, text) from public;
+grant execute on function chronicle.erase_payload(uuid, text) to chronicle_admin;
+
+-- Reads the whole log where no index leads to the subject: it is asked for rarely, and must miss
+-- nothing.
+create or replace function chronicle.erase_subject(
+    _legal_basis text,
+    _actor_id text default null,
+    _actor_type chronicle.actor_type default null,
+    _resource_type text default null,
+    _resource_id text default null,
+    _organization_id text default null
+)
+returns bigint
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set row_security = on
+as $$
+declare
+    v_ids uuid[];
+begin
+    perform chronicle.check_can_erase(_legal_basis);
+    if coalesce(_actor_id, _resource_id) is null
+        or _actor_type is not null and _actor_id is null
+        or _resource_type is not null and _resource_id is null
+    then
+        raise exception 'whose events to erase is not said'
+            using errcode = 'invalid_parameter_value',
+                detail = 'Nothing was erased.',
+                hint = 'Pass _actor_id for what somebody did, _resource_id for what was done to '
+                    'something, or both; a type narrows its id down.';
+    end if;
+
+    select array_agg(e.event_id) into v_ids
+    from chronicle.events as e
+    where e.payload_salt is not null
+        and e.resource_type not in ('chronicle.payload', 'chronicle.epoch')
+        and (_organization_id is null or e.organization_id = _organization_id)
+        and (
+            _actor_id in (e.actor_id, e.impersonator_id)
+            and (_actor_type is null or e.actor_type = _actor_type)
+            or (
+                e.resource_id = _resource_id
+                or e.related_resources -> 0 ->> 'relation' = 'previous_key'
+                and e.related_resources -> 0 ->> 'resource_id' = _resource_id
+            )
+            and (_resource_type is null or e.resource_type = _resource_type)
+        );
+    return chronicle.erase_events(
+        v_ids, _legal_basis,
+        array_to_string(array[_actor_id, _resource_id], ', ')
+    );
+end
+$$;
+
+comment on function chronicle.erase_subject(
+    text, text, chronicle.actor_type, text, text, text
+) is
+'chronicle.erase_payload for every event of a subject: what they did, what was done to their record,
+or both. One event tells of it. Returns how many were erased; those that were erased before do not
+count. What open transactions are about to record is not reached: call it again when they are over.
+_legal_basis: why they must go, in words for an auditor. _actor_id, _actor_type: by whom, also in
+somebody else''s place. _resource_type, _resource_id: about what; a key that the record had before
+counts. _organization_id: only events of that organization.
+Errors: 55000 until chronicle.enable_erasure was called; 22023 without a legal basis or a subject.
+Example: select chronicle.erase_subject(''GDPR Art. 17(1)(b), request 4711'',
+_actor_id => ''ada'', _resource_type => ''shop.customers'', _resource_id => ''17'');';
+
+revoke execute on function chronicle.erase_subject(
+    text, text, chronicle.actor_type, text, text, text
+) from public;
+grant execute on function chronicle.erase_subject(
+    text, text, chronicle.actor_type, text, text, text
+) to chronicle_admin;
+
+-- Runs with the caller's rights, for only who may make roles can call it. The role exists from here
+-- on and not before: in an installation that never erases, no role but a superuser could be given
+-- the right to change an event.
+create or replace function chronicle.enable_erasure()
+returns void
+language plpgsql
+volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_role constant text := current_setting('role');
+    v_function text;
+begin
+    if not exists (select from pg_catalog.pg_roles as r where r.rolname = 'chronicle_eraser') then
+        begin
+            create role chronicle_eraser nologin;
+        exception when insufficient_privilege then
+            raise exception 'role "%" may not make the role chronicle_eraser', current_user
+                using errcode = 'insufficient_privilege',
+                    hint = 'Call it as the role that installed pgchronicle, with CREATEROLE.';
+        end;
+        grant chronicle_eraser to chronicle_owner;
+    end if;
+    if not pg_has_role('chronicle_owner', 'chronicle_eraser', 'MEMBER') then
+        raise exception 'the role chronicle_eraser exists, and chronicle_owner is no member of it'
+            using errcode = 'invalid_role_specification',
+                hint = 'As an administrator of the role: '
+                    'grant chronicle_eraser to chronicle_owner;';
+    end if;
+
+    perform set_config('role', 'chronicle_owner', true);
+    grant usage, create on schema chronicle to chronicle_eraser;
+    grant select, update (
+        payload_salt, action_description, action_meta, reason, related_resources, details_before,
+        details_after, payload_error, ai_metadata, error_message, ip_address, user_agent,
+        client_info
+    ) on chronicle.events to chronicle_eraser;
+    grant select, insert on chronicle.erasures to chronicle_eraser;
+    grant execute on function chronicle.event_fields(chronicle.events),
+    chronicle.payload_fields(chronicle.events), chronicle.payload_digest(chronicle.events),
+    chronicle.microseconds(timestamptz), chronicle.check_can_erase(text) to chronicle_eraser;
+    if not exists (
+        select
+        from pg_catalog.pg_policy as p
+        where p.polrelid = 'chronicle.events'::regclass and p.polname = 'events_eraser_reads'
+    ) then
+        create policy events_eraser_reads on chronicle.events
+        for select to chronicle_eraser using (true);
+        create policy events_eraser_updates on chronicle.events
+        for update to chronicle_eraser using (true) with check (true);
+        comment on policy events_eraser_reads on chronicle.events is
+        'An erasure finds the events of a subject wherever they are.';
+        comment on policy events_eraser_updates on chronicle.events is
+        'An erasure empties payloads; nothing else gets past the triggers.';
+    end if;
+    for v_function in
+        select p.oid::regprocedure::text
+        from pg_catalog.pg_proc as p
+        where p.pronamespace = 'chronicle'::regnamespace
+            and p.proname in ('erase_events', 'erase_payload', 'erase_subject')
+            and p.proowner <> 'chronicle_eraser'::regrole
+    loop
+        execute format('alter function %s owner to chronicle_eraser', v_function);
+    end loop;
+    revoke create on schema chronicle from chronicle_eraser;
+
+    perform set_config('role', 'chronicle_writer', true);
+    grant execute on function chronicle.record_internal_event(
+        chronicle.event_origin, chronicle.action_type, text, text, text, text, jsonb, jsonb, jsonb,
+        integer, uuid, text
+    ) to chronicle_eraser;
+    perform set_config('role', v_role, true);
+end
+$$;
+
+comment on function chronicle.enable_erasure() is
+'Makes chronicle.erase_payload and chronicle.erase_subject work: a role chronicle_eraser, which owns
+them and may empty payloads and nothing else. Harmless to repeat. For the role that installed
+pgchronicle. Errors: 42501 for one that may not make roles.
+Example: select chronicle.enable_erasure();';
+
+revoke execute on function chronicle.enable_erasure() from public;
+grant execute on function chronicle.enable_erasure() to chronicle_admin;
 
 revoke create on schema chronicle from chronicle_sealer;

@@ -58,6 +58,7 @@ grant create on schema chronicle to chronicle_writer, chronicle_sealer;
 \ir log/settled_after.sql
 \ir log/events.sql
 \ir log/reject_change.sql
+\ir log/check_erasure.sql
 \ir log/event_keys.sql
 \ir log/assert_no_events.sql
 \ir lifecycle/add_partition.sql
@@ -275,9 +276,11 @@ grant create on schema chronicle to chronicle_sealer;
 \ir seal/payload_fields.sql
 \ir seal/payload_digest.sql
 \ir seal/event_leaf.sql
+\ir seal/event_leaves.sql
 \ir seal/merkle_parents.sql
 \ir seal/merkle_root.sql
 \ir seal/merkle_path.sql
+\ir seal/iso_day.sql
 \ir seal/batch_record.sql
 \ir seal/append_batch.sql
 \ir seal/sealing_problem.sql
@@ -289,4 +292,20 @@ grant create on schema chronicle to chronicle_sealer;
 \ir seal/checkpoint.sql
 \ir seal/log_path.sql
 \ir seal/consistency_proof.sql
+\ir seal/batch_of.sql
+\ir seal/log_finding.sql
+\ir seal/find_batch_faults.sql
+\ir seal/find_unsealed_faults.sql
+\ir seal/find_erasure_faults.sql
+\ir seal/find_epoch_faults.sql
+\ir seal/find_tree_faults.sql
+\ir seal/verify_log.sql
+\ir seal/erased_digest.sql
+\ir seal/sealed_place.sql
+\ir seal/inclusion_proof.sql
+\ir seal/check_can_erase.sql
+\ir seal/erase_events.sql
+\ir seal/erase_payload.sql
+\ir seal/erase_subject.sql
+\ir seal/enable_erasure.sql
 revoke create on schema chronicle from chronicle_sealer;

@@ -47,7 +47,7 @@ create table chronicle.events (
     details_after jsonb,
     changed_columns text[],
     payload_error text,
-    payload_salt uuid not null default gen_random_uuid(),
+    payload_salt uuid default gen_random_uuid(),
     ai_metadata jsonb,
     ai_operation_id uuid,
     severity chronicle.severity_level not null default 'info',
@@ -157,10 +157,10 @@ comment on column chronicle.events.changed_columns is
 'Names of what differs between the two states, when both are given.';
 comment on column chronicle.events.payload_error is
 'Why the states, or values in them, are missing or told as text although the change was recorded:
-SQLSTATE and message.';
+SQLSTATE and message; or "erased", after an erasure.';
 comment on column chronicle.events.payload_salt is
 'Random; goes into the digest of the payload, so that an erased payload can not be guessed from
-it.';
+it. Erased with the payload: then null.';
 comment on column chronicle.events.ai_metadata is
 'About the AI that took part; a JSON object.';
 comment on column chronicle.events.ai_operation_id is

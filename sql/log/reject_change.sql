@@ -21,17 +21,26 @@ comment on function chronicle.reject_change() is
 revoke execute on function chronicle.reject_change() from public;
 
 create trigger events_reject_row_change
-before update or delete on chronicle.events
+before delete on chronicle.events
 for each row execute function chronicle.reject_change();
 
 create trigger events_reject_change
-before update or delete or truncate on chronicle.events
+before delete or truncate on chronicle.events
 for each statement execute function chronicle.reject_change();
+
+-- There is no such role until somebody enables erasure, and then it may change payloads only.
+create trigger events_reject_update
+before update on chronicle.events
+for each statement when (current_user <> 'chronicle_eraser')
+execute function chronicle.reject_change();
 
 alter table chronicle.events enable always trigger events_reject_row_change;
 alter table chronicle.events enable always trigger events_reject_change;
+alter table chronicle.events enable always trigger events_reject_update;
 
 comment on trigger events_reject_row_change on chronicle.events is
-'Refuses row changes; cloned to every partition.';
+'Refuses to remove rows; cloned to every partition.';
 comment on trigger events_reject_change on chronicle.events is
-'Refuses statements, truncate among them; every partition has its own.';
+'Refuses statements that remove rows, truncate among them; every partition has its own.';
+comment on trigger events_reject_update on chronicle.events is
+'Refuses updates, but by the role that erases.';

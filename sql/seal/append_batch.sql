@@ -16,7 +16,7 @@ begin
     );
     v_batch.root := chronicle.merkle_root(_leaves);
     v_batch.leaf_hash := sha256(
-        '\x00'::bytea || convert_to(chronicle.batch_record(v_batch), 'UTF8')
+        E'\\x00'::bytea || convert_to(chronicle.batch_record(v_batch), 'UTF8')
     );
     insert into chronicle.seal_batches select v_batch.*;
     insert into chronicle.seal_leaves (batch_number, leaves)
@@ -28,7 +28,7 @@ begin
         insert into chronicle.seal_nodes (level, node_index, hash)
         values (v_level, v_index, v_hash);
         exit when v_index % 2 = 0;
-        select sha256('\x01'::bytea || n.hash || v_hash) into strict v_hash
+        select sha256(E'\\x01'::bytea || n.hash || v_hash) into strict v_hash
         from chronicle.seal_nodes as n
         where n.level = v_level and n.node_index = v_index - 1;
         v_level := v_level + 1;

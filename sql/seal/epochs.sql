@@ -6,7 +6,8 @@ create table chronicle.epochs (
     reason text not null,
     system_identifier bigint not null,
     sealed_seq bigint not null,
-    is_on_copy boolean not null
+    is_on_copy boolean not null,
+    recorded_by uuid
 );
 
 comment on table chronicle.epochs is
@@ -25,6 +26,9 @@ comment on column chronicle.epochs.sealed_seq is
 comment on column chronicle.epochs.is_on_copy is
 'Whether it began on another server than the epoch before. Then events of that epoch with a greater
 seq than sealed_seq may have been written on this server, before anybody declared the epoch.';
+
+comment on column chronicle.epochs.recorded_by is
+'The event that tells of it, null for the first.';
 
 create trigger epochs_reject_change
 before update or delete or truncate on chronicle.epochs

@@ -50,4 +50,4 @@ _event: a row of chronicle.events.';
 
 revoke execute on function chronicle.event_fields(chronicle.events) from public;
 grant execute on function chronicle.event_fields(chronicle.events) to
-chronicle_sealer, chronicle_auditor;
+chronicle_sealer, chronicle_reader;

@@ -6,7 +6,7 @@ language sql
 stable
 as $$
     select pg_catalog.sha256(
-        '\000pgchronicle-event/v1\000'::pg_catalog.bytea
+        E'\\000pgchronicle-event/v1\\000'::pg_catalog.bytea
         operator(pg_catalog.||) pg_catalog.substr(
             pg_catalog.array_send(
                 chronicle.event_fields(_event) operator(pg_catalog.||) _payload_digest
@@ -25,4 +25,4 @@ Example: select chronicle.event_leaf(e, chronicle.payload_digest(e)) from chroni
 
 revoke execute on function chronicle.event_leaf(chronicle.events, bytea) from public;
 grant execute on function chronicle.event_leaf(chronicle.events, bytea) to
-chronicle_sealer, chronicle_auditor;
+chronicle_sealer, chronicle_reader;

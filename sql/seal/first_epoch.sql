@@ -1,7 +1,9 @@
 insert into chronicle.epochs (
     epoch, began_at, reason, system_identifier, sealed_seq, is_on_copy
 )
-select 1, clock_timestamp(), 'installed', s.system_identifier, 0, false
-from pg_control_system() as s;
+values (
+    1, clock_timestamp(), 'installed',
+    (select s.system_identifier from pg_control_system() as s), 0, false
+);
 
 insert into chronicle.seal_state default values;

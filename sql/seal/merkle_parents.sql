@@ -10,7 +10,7 @@ as $$
     select string_agg(
         case
             when n.place + 32 < length(_hashes)
-                then sha256('\x01'::bytea || substr(_hashes, n.place + 1, 64))
+                then sha256(E'\\x01'::bytea || substr(_hashes, n.place + 1, 64))
             else substr(_hashes, n.place + 1, 32)
         end,
         ''::bytea order by n.place

@@ -1,5 +1,5 @@
--- Inlines into what is hashed of every event, hence no pinned search_path. Exact over the whole
--- range of times; a bigint would not hold the last two thousand years of it.
+-- Inlines into what is hashed of every event, hence no pinned search_path. A bigint would not hold
+-- the last of all times, and a time that can not be written down would stop the sealing.
 create or replace function chronicle.microseconds(_at timestamptz)
 returns text
 language sql
@@ -15,4 +15,4 @@ comment on function chronicle.microseconds(timestamptz) is
 
 revoke execute on function chronicle.microseconds(timestamptz) from public;
 grant execute on function chronicle.microseconds(timestamptz) to
-chronicle_sealer, chronicle_auditor;
+chronicle_sealer, chronicle_reader;

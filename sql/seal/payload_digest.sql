@@ -11,7 +11,7 @@ language sql
 stable
 as $$
     select pg_catalog.sha256(
-        'pgchronicle-payload/v1\000'::pg_catalog.bytea
+        E'pgchronicle-payload/v1\\000'::pg_catalog.bytea
         operator(pg_catalog.||) pg_catalog.uuid_send(_event.payload_salt)
         operator(pg_catalog.||) pg_catalog.substr(
             pg_catalog.array_send(chronicle.payload_fields(_event)), 21
@@ -26,4 +26,4 @@ _event: a row of chronicle.events.';
 
 revoke execute on function chronicle.payload_digest(chronicle.events) from public;
 grant execute on function chronicle.payload_digest(chronicle.events) to
-chronicle_sealer, chronicle_auditor;
+chronicle_sealer, chronicle_reader;

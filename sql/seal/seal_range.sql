@@ -64,28 +64,17 @@ begin
             string_agg(e.leaf, ''::bytea order by e.transaction_id, e.seq) as leaves
         from (
             select
-                e.transaction_id,
-                e.seq,
-                date_trunc(v_unit, e.occurred_at at time zone 'UTC')::date as bucket_from,
-                chronicle.event_leaf(
-                    e,
-                    coalesce(
-                        chronicle.payload_digest(e),
-                        (
-                            select x.payload_digest
-                            from chronicle.erasures as x
-                            where x.event_id = e.event_id
-                        )
-                    )
-                ) as leaf
-            from chronicle.events as e
-            where e.epoch = _epoch
-                and (e.transaction_id, e.seq) > (
-                    coalesce(v_after.transaction_id, 0), coalesce(v_after.seq, 0)
-                )
-                and (e.transaction_id, e.seq) < (v_until.transaction_id, v_until.seq)
-                and e.seq > v_seq
-            order by e.transaction_id, e.seq
+                l.transaction_id,
+                l.seq,
+                date_trunc(v_unit, l.occurred_at at time zone 'UTC')::date as bucket_from,
+                l.leaf
+            from chronicle.event_leaves(
+                _epoch,
+                coalesce(v_after.transaction_id, 0), coalesce(v_after.seq, 0),
+                v_until.transaction_id, v_until.seq
+            ) as l
+            where l.seq > v_seq
+            order by l.transaction_id, l.seq
             limit _limit
         ) as e
         group by e.bucket_from

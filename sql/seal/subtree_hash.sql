@@ -27,7 +27,7 @@ begin
         return v_hash;
     end if;
     return sha256(
-        '\x01'::bytea
+        E'\\x01'::bytea
         || chronicle.subtree_hash(_from, _from + (1::bigint << v_level))
         || chronicle.subtree_hash(_from + (1::bigint << v_level), _to)
     );

@@ -1,0 +1,48 @@
+create or replace function chronicle.find_epoch_faults()
+returns setof chronicle.log_finding
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select
+        'epoch_differs', null::bigint, null::uuid,
+        format('What is stored of epoch %s is not what the event tells that began it.', x.epoch)
+    from chronicle.epochs as x
+    left join chronicle.events as e on e.event_id = x.recorded_by
+    where x.epoch > 1
+        and (e.action, e.occurred_at, e.details_after) is distinct from (
+            'chronicle.epoch.begin', x.began_at, to_jsonb(x) - 'began_at' - 'recorded_by'
+        )
+
+    union all
+
+    select
+        'epoch_differs', null::bigint, null::uuid,
+        format(
+            'The epochs are %s and the present one is %s.',
+            coalesce(array_agg(x.epoch order by x.epoch)::text, 'gone'), chronicle.current_epoch()
+        )
+    from chronicle.epochs as x
+    having coalesce(array_agg(x.epoch order by x.epoch), '{}') <> (
+        select array_agg(n.epoch) from generate_series(1, chronicle.current_epoch()) as n (epoch)
+    )
+
+    union all
+
+    select
+        'epoch_differs', null::bigint, null::uuid,
+        format(
+            '%s of the %s epochs are marked as sealed for ever.',
+            coalesce(max(s.sealed_epochs)::text, 'None'), chronicle.current_epoch()
+        )
+    from chronicle.seal_state as s
+    having count(*) filter (
+            where s.sealed_epochs between 0 and chronicle.current_epoch() - 1
+        ) <> 1
+$$;
+
+comment on function chronicle.find_epoch_faults() is
+'Private. What is wrong with the list of epochs.';
+
+revoke execute on function chronicle.find_epoch_faults() from public;
+grant execute on function chronicle.find_epoch_faults() to chronicle_sealer;

@@ -1,0 +1,109 @@
+-- Every hash of the log's tree from the batches up. Below a root that somebody kept, nothing can be
+-- changed that fits.
+create or replace function chronicle.find_tree_faults()
+returns setof chronicle.log_finding
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+    with present as materialized (
+        select
+            b.*,
+            lag(b.batch_number, 1, -1) over (order by b.batch_number) as previous_number,
+            lag(b.to_transaction_id) over bucket as previous_transaction_id,
+            lag(b.to_seq) over bucket as previous_seq,
+            lag(b.batch_number) over bucket as previous_in_bucket,
+            sha256(E'\\x00'::bytea || convert_to(chronicle.batch_record(b), 'UTF8'))
+                <> b.leaf_hash as is_changed
+        from chronicle.seal_batches as b
+        window bucket as (
+            partition by b.epoch, b.is_late, b.bucket_from, b.bucket_to
+            order by b.from_transaction_id, b.from_seq, b.batch_number
+        )
+    ),
+
+    size as (
+        select coalesce(max(p.batch_number), -1) + 1 as batches from present as p
+    ),
+
+    expected as (
+        select l.level, i.node_index
+        from size as s
+        cross join lateral generate_series(0, 62) as l (level)
+        cross join lateral generate_series(0, (s.batches >> l.level) - 1) as i (node_index)
+        where (s.batches >> l.level) > 0
+    )
+
+    select
+        'batch_missing',
+        p.previous_number + 1,
+        null::uuid,
+        format(
+            'Of the sealed log, batch %s is gone.',
+            case p.batch_number - p.previous_number
+                when 2 then (p.previous_number + 1)::text
+                else format('%s to %s', p.previous_number + 1, p.batch_number - 1)
+            end
+        )
+    from present as p
+    where p.batch_number <> p.previous_number + 1
+
+    union all
+
+    select
+        'batch_differs', p.batch_number, null::uuid,
+        'What is stored of the batch is not what was sealed.'
+    from present as p
+    where p.is_changed
+
+    union all
+
+    select
+        'batch_overlaps', p.batch_number, null::uuid,
+        format('It claims events that batch %s has.', p.previous_in_bucket)
+    from present as p
+    where (p.from_transaction_id, p.from_seq) <= (p.previous_transaction_id, p.previous_seq)
+
+    union all
+
+    select
+        'node_missing', e.node_index << e.level, null::uuid,
+        format('The hash %s of level %s of the log''s tree is gone.', e.node_index, e.level)
+    from expected as e
+    left join chronicle.seal_nodes as n on n.level = e.level and n.node_index = e.node_index
+    where n.hash is null
+
+    union all
+
+    select
+        'node_superfluous', null, null::uuid,
+        format(
+            'The log''s tree has a hash %s of level %s, which covers no batch.',
+            n.node_index, n.level
+        )
+    from chronicle.seal_nodes as n
+    left join expected as e on e.level = n.level and e.node_index = n.node_index
+    where e.level is null
+
+    union all
+
+    select
+        'node_differs', n.node_index << n.level, null::uuid,
+        format(
+            'The hash %s of level %s of the log''s tree is not that of what it covers.',
+            n.node_index, n.level
+        )
+    from chronicle.seal_nodes as n
+    left join present as p on n.level = 0 and p.batch_number = n.node_index
+    left join chronicle.seal_nodes as l
+        on l.level = n.level - 1 and l.node_index = n.node_index * 2
+    left join chronicle.seal_nodes as r
+        on r.level = n.level - 1 and r.node_index = n.node_index * 2 + 1
+    where n.hash <> coalesce(p.leaf_hash, sha256(E'\\x01'::bytea || l.hash || r.hash))
+$$;
+
+comment on function chronicle.find_tree_faults() is
+'Private. What is wrong with the batches of the sealed log and the tree over them.';
+
+revoke execute on function chronicle.find_tree_faults() from public;
+grant execute on function chronicle.find_tree_faults() to chronicle_sealer;
