@@ -47,6 +47,8 @@ drop function chronicle.add_partition(name, text);
 drop function chronicle.assert_no_events();
 drop trigger event_keys_reject_change on chronicle.event_keys;
 drop table chronicle.event_keys;
+drop trigger epochs_reject_change on chronicle.epochs;
+drop table chronicle.epochs;
 drop trigger events_check_erasure on chronicle.events;
 drop trigger events_reject_update on chronicle.events;
 drop trigger events_reject_change on chronicle.events;

@@ -3,15 +3,30 @@
 
 set local role chronicle_owner;
 
+-- On a copy of the log, what was written before that began an epoch of its own lies under
+-- transaction ids that consumers of the original are past. So of an epoch that went over to a copy,
+-- all that was not sealed by then comes at its end, in the order of seq: see
+-- chronicle.events_since.
 create or replace function chronicle.event_cursor(_event chronicle.events)
 returns text
 language sql
-immutable
+stable
 set search_path = pg_catalog, pg_temp
 as $$
     select format(
         '%s.%s.%s',
-        _event.epoch, coalesce(_event.settled_after, _event.transaction_id), _event.seq
+        _event.epoch,
+        case
+            when _event.epoch < chronicle.current_epoch()
+                and _event.seq > (
+                    select n.sealed_seq
+                    from chronicle.epochs as n
+                    where n.epoch = _event.epoch + 1 and n.is_on_copy
+                )
+                then 999999999999999999
+            else coalesce(_event.settled_after, _event.transaction_id)
+        end,
+        _event.seq
     )
 $$;
 
@@ -47,9 +62,10 @@ grant execute on function chronicle.stream_head() to chronicle_reader;
 --
 -- Runs with the caller's rights: row-level security decides what a consumer gets.
 --
--- Of a row comparison the planner looks at the first column alone, and all epochs are one: it takes
--- the rest of the log for one row, and would read and sort that. So sorting is off where an index
--- gives the order; and partitions are planned once a session, not at every poll.
+-- The planner does not see how near the cursor is to the end: it takes the rest of the log for a
+-- large part of it, and would read and sort that. So sorting is off where an index gives the order,
+-- and so is compiling, which its cost would seem to pay for; and partitions are planned once a
+-- session, not at every poll.
 create or replace function chronicle.events_since(
     _cursor text default null, _limit integer default 1000
 )
@@ -60,6 +76,7 @@ rows 1000
 set search_path = pg_catalog, pg_temp
 set enable_sort = off
 set plan_cache_mode = force_generic_plan
+set jit = off
 as $$
 declare
     v_snapshot constant pg_snapshot := pg_current_snapshot();
@@ -69,6 +86,10 @@ declare
     v_epoch integer := 0;
     v_position bigint := 0;
     v_seq bigint := 0;
+    v_until bigint;
+    v_copied_seq bigint;
+    v_left bigint := _limit;
+    v_given bigint;
 begin
     if _limit is null or _limit not between 1 and 100000 then
         raise exception '_limit is %, not 1 to 100000', coalesce(_limit::text, 'null')
@@ -110,36 +131,73 @@ begin
                     'the cursor or the log has one above that.',
                     v_next
                 ),
-                hint = 'A cursor of another server: begin here from chronicle.stream_head(). '
-                    'A log that was restored from another server: once the numbers of this one '
-                    'have passed those in it, begin anew from null, and order a record by seq.';
+                hint = 'A log that was restored or copied from another server: '
+                    'select chronicle.begin_epoch(''…''), and go on from the same cursor. '
+                    'A cursor of another log: begin here from chronicle.stream_head().';
     end if;
 
-    return query
-    select *
-    from (
-        (
+    -- Epoch after epoch. Of one that went over to a copy of the log, what was not sealed by then
+    -- comes last.
+    for v_part in greatest(v_epoch, 1) .. v_now loop
+        v_until := case v_part when v_now then v_horizon else 999999999999999999 end;
+        if v_part > v_epoch then
+            v_position := 0;
+            v_seq := 0;
+        end if;
+        v_copied_seq := (
+            select n.sealed_seq
+            from chronicle.epochs as n
+            where n.epoch = v_part + 1 and n.is_on_copy
+        );
+
+        return query
+        select *
+        from (
+            (
+                select *
+                from chronicle.events as e
+                where e.settled_after is null
+                    and e.epoch = v_part
+                    and (e.transaction_id, e.seq) > (v_position, v_seq)
+                    and e.transaction_id < v_until
+                    and (v_copied_seq is null or e.seq <= v_copied_seq)
+                order by e.transaction_id, e.seq
+                limit v_left
+            )
+            union all
+            (
+                select *
+                from chronicle.events as e
+                where e.settled_after is not null
+                    and e.epoch = v_part
+                    and (e.settled_after, e.seq) > (v_position, v_seq)
+                    and e.settled_after < v_until
+                    and (v_copied_seq is null or e.seq <= v_copied_seq)
+                order by e.settled_after, e.seq
+                limit v_left
+            )
+        ) as e
+        order by coalesce(e.settled_after, e.transaction_id), e.seq
+        limit v_left;
+        get diagnostics v_given = row_count;
+        v_left := v_left - v_given;
+        exit when v_left = 0;
+
+        if v_copied_seq is not null then
+            return query
             select *
             from chronicle.events as e
-            where e.settled_after is null
-                and (e.epoch, e.transaction_id, e.seq) > (v_epoch, v_position, v_seq)
-                and (e.epoch, e.transaction_id) < (v_now, v_horizon)
-            order by e.epoch, e.transaction_id, e.seq
-            limit _limit
-        )
-        union all
-        (
-            select *
-            from chronicle.events as e
-            where e.settled_after is not null
-                and (e.epoch, e.settled_after, e.seq) > (v_epoch, v_position, v_seq)
-                and (e.epoch, e.settled_after) < (v_now, v_horizon)
-            order by e.epoch, e.settled_after, e.seq
-            limit _limit
-        )
-    ) as e
-    order by e.epoch, coalesce(e.settled_after, e.transaction_id), e.seq
-    limit _limit;
+            where e.epoch = v_part
+                and e.seq > greatest(
+                    v_copied_seq, case v_position when 999999999999999999 then v_seq end
+                )
+            order by e.seq
+            limit v_left;
+            get diagnostics v_given = row_count;
+            v_left := v_left - v_given;
+            exit when v_left = 0;
+        end if;
+    end loop;
 end
 $$;
 
@@ -149,7 +207,8 @@ those of a record in the order of its changes. Ask again from the cursor of the 
 that. Events come once every transaction is over that was open when theirs was: an open one holds
 the stream back, and loses nothing. seq alone orders a record where a transaction under REPEATABLE
 READ inserted a key anew, or truncated, what another had changed meanwhile. What a crash takes from
-writers with synchronous_commit off may have been given before.
+writers with synchronous_commit off may have been given before; and after chronicle.begin_epoch on a
+copy of the log, events that were not sealed before may come again.
 _cursor: from chronicle.event_cursor or chronicle.stream_head; null is the beginning. _limit: at
 most so many events, 1 to 100000; fewer mean that no more are settled yet.
 Errors: 22023 for a cursor that is none or a wrong limit; 55000 when the cursor, or the log, comes

@@ -17,6 +17,10 @@ drop function chronicle.erase_subject(
 drop function chronicle.erase_payload(uuid, text);
 drop function chronicle.erase_events(uuid[], text, text);
 drop function chronicle.check_can_erase(text);
+drop function chronicle.begin_epoch(text);
+drop function chronicle.greatest_seq(integer);
+drop view chronicle.seal_status;
+drop function chronicle.sealing_state();
 drop function chronicle.inclusion_proof(uuid, bigint);
 drop function chronicle.sealed_place(
     uuid, integer, timestamptz, bigint, bigint, bytea, bigint
@@ -60,5 +64,3 @@ drop table chronicle.seal_leaves;
 drop trigger seal_batches_reject_change on chronicle.seal_batches;
 drop table chronicle.seal_batches;
 drop table chronicle.seal_state;
-drop trigger epochs_reject_change on chronicle.epochs;
-drop table chronicle.epochs;

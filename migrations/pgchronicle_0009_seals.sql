@@ -5,50 +5,6 @@ set local role chronicle_owner;
 
 grant create on schema chronicle to chronicle_sealer;
 
--- Transaction ids count within one server. A log that was restored from a dump, or copied by
--- logical replication, goes on under numbers that mean something else, and says so by a new epoch.
-create table chronicle.epochs (
-    epoch integer constraint epochs_pkey primary key,
-    began_at timestamptz not null,
-    reason text not null,
-    system_identifier bigint not null,
-    sealed_seq bigint not null,
-    is_on_copy boolean not null,
-    recorded_by uuid
-);
-
-comment on table chronicle.epochs is
-'The lives of the log, one row each, the last being the present one. Append-only. Written by
-chronicle.begin_epoch.';
-comment on column chronicle.epochs.epoch is
-'Counts from 1; as in chronicle.events.';
-comment on column chronicle.epochs.began_at is
-'When it was declared.';
-comment on column chronicle.epochs.reason is
-'Why, as whoever declared it said.';
-comment on column chronicle.epochs.system_identifier is
-'The server that numbers the transactions of the epoch, from pg_control_system().';
-comment on column chronicle.epochs.sealed_seq is
-'The greatest seq that was sealed when the epoch began.';
-comment on column chronicle.epochs.is_on_copy is
-'Whether it began on another server than the epoch before. Then events of that epoch with a greater
-seq than sealed_seq may have been written on this server, before anybody declared the epoch.';
-
-comment on column chronicle.epochs.recorded_by is
-'The event that tells of it, null for the first.';
-
-create trigger epochs_reject_change
-before update or delete or truncate on chronicle.epochs
-for each statement execute function chronicle.reject_change();
-
-alter table chronicle.epochs enable always trigger epochs_reject_change;
-
-comment on trigger epochs_reject_change on chronicle.epochs is
-'Refuses to change or remove an epoch.';
-
-revoke all on chronicle.epochs from public;
-grant select on chronicle.epochs to chronicle_sealer, chronicle_reader;
-
 -- One row, which whoever seals locks: two never seal at once. An advisory lock could be taken, and
 -- kept, by any session.
 create table chronicle.seal_state (
@@ -70,6 +26,8 @@ comment on column chronicle.seal_state.sealed_epochs is
 revoke all on chronicle.seal_state from public;
 grant select, update (sealed_epochs) on chronicle.seal_state to chronicle_sealer;
 grant select on chronicle.seal_state to chronicle_auditor, chronicle_admin;
+
+insert into chronicle.seal_state default values;
 
 -- A batch never straddles two months, so that a month that was archived stands alone. Which events
 -- it has follows from its ranges: transaction id and seq together are its part of the order in
@@ -248,16 +206,6 @@ comment on trigger erasures_reject_change on chronicle.erasures is
 
 revoke all on chronicle.erasures from public;
 grant select on chronicle.erasures to chronicle_sealer, chronicle_auditor;
-
-insert into chronicle.epochs (
-    epoch, began_at, reason, system_identifier, sealed_seq, is_on_copy
-)
-values (
-    1, clock_timestamp(), 'installed',
-    (select s.system_identifier from pg_control_system() as s), 0, false
-);
-
-insert into chronicle.seal_state default values;
 
 -- Inlines into what is hashed of every event, hence no pinned search_path. A bigint would not hold
 -- the last of all times, and a time that can not be written down would stop the sealing.
@@ -1229,9 +1177,13 @@ begin
         return query select
             'leaves_differ', _batch.batch_number, null::uuid,
             'What is stored of the hashes of its events is not what was sealed.';
-        if chronicle.merkle_root(v_present) = _batch.root then
-            return;
+        if chronicle.merkle_root(v_present) is distinct from _batch.root then
+            return query select
+                'event_differs', _batch.batch_number, null::uuid,
+                'Its events are not as they were sealed, and without their hashes none can tell '
+                'which.';
         end if;
+        return;
     end if;
     if v_present = v_sealed then
         return;
@@ -1244,7 +1196,12 @@ begin
     ),
 
     present as materialized (
-        select e.event_id, e.transaction_id, e.seq, e.leaf
+        select
+            e.event_id,
+            e.transaction_id,
+            e.seq,
+            e.leaf,
+            row_number() over (partition by e.leaf) as occurrence
         from chronicle.event_leaves(
             _batch.epoch,
             _batch.from_transaction_id, _batch.from_seq - 1,
@@ -1260,12 +1217,15 @@ begin
     ),
 
     strange as (
-        select p.* from present as p where p.leaf not in (select s.leaf from sealed as s)
+        select p.*
+        from present as p
+        where p.occurrence > 1 or p.leaf not in (select s.leaf from sealed as s)
     ),
 
     differences as (
         select
-            (select count(*) from gone) - (select count(*) from strange) as missing,
+            (select count(*) from gone)
+            - (select count(*) from strange as s where s.occurrence = 1) as missing,
             (
                 select p.event_id
                 from sealed as s
@@ -1279,7 +1239,7 @@ begin
     (
         select
             'event_differs', _batch.batch_number, s.event_id,
-            format('Event %s was changed since it was sealed, or put in.', s.event_id)
+            format('Event %s was changed since it was sealed, or put in afterwards.', s.event_id)
         from strange as s
         order by s.transaction_id, s.seq
     )
@@ -1405,13 +1365,20 @@ set search_path = pg_catalog, pg_temp
 as $$
     select
         'erasure_differs', null::bigint, x.event_id,
-        format('The payload of event %s was erased, and there is one again.', x.event_id)
+        case
+            when e.event_id is null
+                then format('The event %s, whose payload was erased, is gone.', x.event_id)
+            else format(
+                'Event %s is not as its erasure left it, or the record of that was changed.',
+                x.event_id
+            )
+        end
     from chronicle.erasures as x
-    inner join chronicle.events as e
-        on e.event_id = x.event_id and e.occurred_at = x.occurred_at
-    where e.payload_salt is not null
-        or e.payload_error is distinct from 'erased'
-        or array_remove(chronicle.payload_fields(e), null) <> array['erased'::bytea]
+    left join chronicle.events as e on e.event_id = x.event_id
+    where (
+        e.occurred_at, e.payload_salt, array_remove(chronicle.payload_fields(e), null),
+        e.payload_error
+    ) is distinct from (x.occurred_at, null::uuid, array['erased'::bytea], 'erased')
 
     union all
 
@@ -1443,6 +1410,7 @@ returns setof chronicle.log_finding
 language sql
 stable
 set search_path = pg_catalog, pg_temp
+set timezone = 'UTC'
 as $$
     select
         'epoch_differs', null::bigint, null::uuid,
@@ -1450,8 +1418,8 @@ as $$
     from chronicle.epochs as x
     left join chronicle.events as e on e.event_id = x.recorded_by
     where x.epoch > 1
-        and (e.action, e.occurred_at, e.details_after) is distinct from (
-            'chronicle.epoch.begin', x.began_at, to_jsonb(x) - 'began_at' - 'recorded_by'
+        and (e.action, e.details_after) is distinct from (
+            'chronicle.epoch.begin', to_jsonb(x) - 'recorded_by'
         )
 
     union all
@@ -1544,6 +1512,26 @@ as $$
         'What is stored of the batch is not what was sealed.'
     from present as p
     where p.is_changed
+
+    union all
+
+    select
+        'batch_differs', p.batch_number, null::uuid,
+        format('It seals what a copy wrote in epoch %s, and no copy followed that.', p.epoch)
+    from present as p
+    where p.is_late
+        and not exists (
+            select from chronicle.epochs as n where n.epoch = p.epoch + 1 and n.is_on_copy
+        )
+
+    union all
+
+    select
+        'leaves_differ', l.batch_number, null::uuid,
+        'There are hashes of events of a batch that is not there.'
+    from chronicle.seal_leaves as l
+    left join present as p on p.batch_number = l.batch_number
+    where p.batch_number is null
 
     union all
 
@@ -1700,21 +1688,17 @@ begin
     from chronicle.batch_of(_epoch, _occurred_at, _transaction_id, _seq) as n (batch_number)
     inner join chronicle.seal_batches as b on b.batch_number = n.batch_number
     limit 1;
-    if not found or v_batch.batch_number >= v_size then
+    if not found then
         raise exception 'event % is not sealed yet', _event_id
             using errcode = 'object_not_in_prerequisite_state',
-                detail = case
-                    when v_batch.batch_number is not null then format(
-                        'It is in batch %s, and a log of size %s ends before that.',
-                        v_batch.batch_number, v_size
-                    )
-                end,
-                hint = case
-                    when v_batch.batch_number is null
-                        then 'select chronicle.seal_events(); chronicle.seal_status tells what '
-                            'holds it back.'
-                    else 'Ask for the proof at a later size.'
-                end;
+                hint = 'select chronicle.seal_events(); '
+                    'chronicle.seal_status tells what holds it back.';
+    end if;
+    if v_batch.batch_number >= v_size then
+        raise exception 'event % was not sealed yet when the log had % batches', _event_id, v_size
+            using errcode = 'object_not_in_prerequisite_state',
+                detail = format('It is in batch %s, counted from 0.', v_batch.batch_number),
+                hint = 'Ask for the proof at a later size.';
     end if;
 
     v_leaves := (
@@ -1829,6 +1813,245 @@ within that size; XX001 it is not as it was sealed; 22023 a size that the log ne
 
 revoke execute on function chronicle.inclusion_proof(uuid, bigint) from public;
 grant execute on function chronicle.inclusion_proof(uuid, bigint) to chronicle_reader;
+
+-- The oldest transaction that is open holds the horizon; its lock on its own id tells whose it is,
+-- in whichever database.
+create or replace function chronicle.sealing_state()
+returns table (
+    log_id uuid,
+    epoch integer,
+    batches bigint,
+    sealed_events bigint,
+    last_sealed_at timestamptz,
+    unsealed_since timestamptz,
+    oldest_transaction_id bigint,
+    held_back_by text,
+    problem text
+)
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set row_security = on
+set enable_sort = off
+set jit = off
+as $$
+declare
+    v_after record;
+begin
+    select s.log_id into strict log_id from chronicle.seal_state as s;
+    select count(*), coalesce(sum(b.event_count), 0), max(b.sealed_at)
+    into batches, sealed_events, last_sealed_at
+    from chronicle.seal_batches as b;
+    problem := chronicle.sealing_problem();
+
+    for epoch in
+        select x.epoch
+        from chronicle.epochs as x
+        cross join chronicle.seal_state as s
+        where x.epoch > s.sealed_epochs
+        order by x.epoch
+    loop
+        select b.to_transaction_id as transaction_id, b.to_seq as seq into v_after
+        from chronicle.seal_batches as b
+        where b.epoch = sealing_state.epoch and not b.is_late
+        order by b.to_transaction_id desc, b.to_seq desc
+        limit 1;
+        select least(unsealed_since, e.recorded_at) into unsealed_since
+        from chronicle.events as e
+        where e.epoch = sealing_state.epoch
+            and (e.transaction_id, e.seq)
+            > (coalesce(v_after.transaction_id, 0), coalesce(v_after.seq, 0))
+        order by e.transaction_id, e.seq
+        limit 1;
+    end loop;
+    epoch := chronicle.current_epoch();
+
+    if not pg_is_in_recovery() then
+        oldest_transaction_id := pg_snapshot_xmin(pg_current_snapshot())::text;
+        held_back_by := (
+            select coalesce('pid ' || l.pid, format('prepared transaction "%s"', p.gid))
+            from pg_catalog.pg_locks as l
+            left join pg_catalog.pg_prepared_xacts as p on p.transaction = l.transactionid
+            where l.locktype = 'transactionid'
+                and l.granted
+                and l.mode = 'ExclusiveLock'
+                and l.transactionid::text = (oldest_transaction_id % 4294967296)::text
+            limit 1
+        );
+    end if;
+    return next;
+end
+$$;
+
+comment on function chronicle.sealing_state() is
+'Private. What chronicle.seal_status shows.';
+
+revoke execute on function chronicle.sealing_state() from public;
+grant execute on function chronicle.sealing_state() to chronicle_auditor, chronicle_admin;
+alter function chronicle.sealing_state() owner to chronicle_sealer;
+
+create view chronicle.seal_status as
+select
+    s.log_id,
+    s.epoch,
+    s.batches,
+    s.sealed_events,
+    s.last_sealed_at,
+    s.unsealed_since,
+    clock_timestamp() - s.unsealed_since as lag,
+    s.oldest_transaction_id,
+    s.held_back_by,
+    s.problem
+from chronicle.sealing_state() as s;
+
+comment on view chronicle.seal_status is
+'How far the log is sealed, and what holds that back; one row.';
+comment on column chronicle.seal_status.log_id is
+'Names the log in batches and checkpoints.';
+comment on column chronicle.seal_status.epoch is
+'The present epoch.';
+comment on column chronicle.seal_status.batches is
+'The size of the sealed log.';
+comment on column chronicle.seal_status.sealed_events is
+'How many events they seal.';
+comment on column chronicle.seal_status.last_sealed_at is
+'When the last batch was sealed; null: never.';
+comment on column chronicle.seal_status.unsealed_since is
+'When the first event that is not sealed was recorded; null: all are sealed.';
+comment on column chronicle.seal_status.lag is
+'How long that is ago.';
+comment on column chronicle.seal_status.oldest_transaction_id is
+'The oldest transaction that is open and may write, or the next one. Events of this one and later
+ones are not settled, and can not be sealed yet. Null on a standby.';
+comment on column chronicle.seal_status.held_back_by is
+'Whose that is: "pid 4711" or a prepared transaction, in any database of the server; null: nobody
+holds it.';
+comment on column chronicle.seal_status.problem is
+'Why chronicle.seal_events refuses; null: it does not.';
+
+revoke all on chronicle.seal_status from public;
+grant select on chronicle.seal_status to chronicle_auditor, chronicle_admin;
+
+-- What is sealed says for itself; the rest lies behind it.
+create or replace function chronicle.greatest_seq(_epoch integer)
+returns bigint
+language sql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set row_security = on
+as $$
+    select coalesce(greatest(
+        (select max(b.max_seq) from chronicle.seal_batches as b),
+        (
+            select max(e.seq)
+            from chronicle.events as e
+            where e.epoch = _epoch
+                and (e.transaction_id, e.seq) > (
+                    coalesce(l.transaction_id, 0), coalesce(l.seq, 0)
+                )
+        )
+    ), 0)
+    from (values (true)) as one (row)
+    left join (
+        select b.to_transaction_id as transaction_id, b.to_seq as seq
+        from chronicle.seal_batches as b
+        where b.epoch = _epoch and not b.is_late
+        order by b.to_transaction_id desc, b.to_seq desc
+        limit 1
+    ) as l on true
+$$;
+
+comment on function chronicle.greatest_seq(integer) is
+'Private. The greatest seq of what is sealed and of what comes behind that in an epoch; 0 without
+any.';
+
+revoke execute on function chronicle.greatest_seq(integer) from public;
+alter function chronicle.greatest_seq(integer) owner to chronicle_sealer;
+set local role chronicle_sealer;
+grant execute on function chronicle.greatest_seq(integer) to chronicle_owner;
+set local role chronicle_owner;
+
+-- Every writer is shut out until it is done, so that an epoch ends for all of them at once: who has
+-- written has ended, and who writes next is given the new one, as a constant.
+--
+-- Whoever seals holds the row of chronicle.seal_state and then reads events, so that order is kept
+-- here.
+create or replace function chronicle.begin_epoch(_reason text)
+returns integer
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set row_security = on
+set lock_timeout = '3s'
+set timezone = 'UTC'
+as $$
+declare
+    v_before chronicle.epochs;
+    v_epoch chronicle.epochs;
+    v_seq bigint;
+begin
+    if _reason is null or btrim(_reason) = '' then
+        raise exception '_reason is missing'
+            using errcode = 'invalid_parameter_value',
+                hint = 'Say what happened to the log, for example: '
+                    '''restored from the dump of 2026-11-20''.';
+    end if;
+    if current_setting('transaction_isolation') not in ('read committed', 'read uncommitted') then
+        raise exception 'an epoch begins under the isolation level READ COMMITTED only'
+            using errcode = 'active_sql_transaction',
+                hint = 'Call it in a transaction of its own: '
+                    'begin transaction isolation level read committed.';
+    end if;
+
+    perform from chronicle.seal_state as s for update;
+    lock table chronicle.events in access exclusive mode;
+    select * into strict v_before from chronicle.epochs as e order by e.epoch desc limit 1;
+
+    -- A logical copy does not bring the sequence.
+    v_seq := chronicle.greatest_seq(v_before.epoch);
+    if v_seq > (select s.last_value from chronicle.events_seq as s) then
+        perform setval('chronicle.events_seq', v_seq);
+    end if;
+
+    v_epoch.epoch := v_before.epoch + 1;
+    v_epoch.began_at := clock_timestamp();
+    v_epoch.reason := _reason;
+    v_epoch.system_identifier := (select c.system_identifier from pg_control_system() as c);
+    v_epoch.sealed_seq := coalesce(
+        (select max(b.max_seq) from chronicle.seal_batches as b where b.epoch = v_before.epoch), 0
+    );
+    v_epoch.is_on_copy := v_epoch.system_identifier <> v_before.system_identifier;
+
+    execute format(
+        'create or replace function chronicle.current_epoch() returns integer '
+        'language sql stable as %L',
+        format('select %s::pg_catalog.int4', v_epoch.epoch)
+    );
+    v_epoch.recorded_by := chronicle.log_management_event(
+        'create', 'chronicle.epoch.begin', 'chronicle.epoch', v_epoch.epoch::text, null,
+        to_jsonb(v_epoch) - 'recorded_by'
+    );
+    insert into chronicle.epochs select v_epoch.*;
+    return v_epoch.epoch;
+end
+$$;
+
+comment on function chronicle.begin_epoch(text) is
+'Declares that the log goes on where its transaction ids mean something else: restored from a dump
+or a backup, upgraded, copied by logical replication. Sealing refuses on another server until then.
+What was written there before is sealed as well, and checkpoints from before stay consistent.
+Returns the number of the epoch; an event tells of it. Writers wait while it runs, and it waits for
+them 3 seconds at most. Where the sequence chronicle.events_seq was left behind, it is set forward.
+_reason: what happened, for an auditor.
+Errors: 22023 without a reason; 25001 under another isolation level than READ COMMITTED; 55P03 when
+writers do not make way: try again.
+Example: select chronicle.begin_epoch(''restored from the dump of 2026-11-20'');';
+
+revoke execute on function chronicle.begin_epoch(text) from public;
+grant execute on function chronicle.begin_epoch(text) to chronicle_admin;
 
 create or replace function chronicle.check_can_erase(_legal_basis text)
 returns void

@@ -59,6 +59,8 @@ grant create on schema chronicle to chronicle_writer, chronicle_sealer;
 \ir log/events.sql
 \ir log/reject_change.sql
 \ir log/check_erasure.sql
+\ir log/epochs.sql
+\ir log/first_epoch.sql
 \ir log/event_keys.sql
 \ir log/assert_no_events.sql
 \ir lifecycle/add_partition.sql
@@ -264,13 +266,11 @@ set local role chronicle_owner;
 -- Seals over the log: whoever keeps a checkpoint can tell whether anything was changed since.
 set local role chronicle_owner;
 grant create on schema chronicle to chronicle_sealer;
-\ir seal/epochs.sql
 \ir seal/seal_state.sql
 \ir seal/seal_batches.sql
 \ir seal/seal_leaves.sql
 \ir seal/seal_nodes.sql
 \ir seal/erasures.sql
-\ir seal/first_epoch.sql
 \ir seal/microseconds.sql
 \ir seal/event_fields.sql
 \ir seal/payload_fields.sql
@@ -303,6 +303,10 @@ grant create on schema chronicle to chronicle_sealer;
 \ir seal/erased_digest.sql
 \ir seal/sealed_place.sql
 \ir seal/inclusion_proof.sql
+\ir seal/sealing_state.sql
+\ir seal/seal_status.sql
+\ir seal/greatest_seq.sql
+\ir seal/begin_epoch.sql
 \ir seal/check_can_erase.sql
 \ir seal/erase_events.sql
 \ir seal/erase_payload.sql

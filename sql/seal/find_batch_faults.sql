@@ -38,9 +38,13 @@ begin
         return query select
             'leaves_differ', _batch.batch_number, null::uuid,
             'What is stored of the hashes of its events is not what was sealed.';
-        if chronicle.merkle_root(v_present) = _batch.root then
-            return;
+        if chronicle.merkle_root(v_present) is distinct from _batch.root then
+            return query select
+                'event_differs', _batch.batch_number, null::uuid,
+                'Its events are not as they were sealed, and without their hashes none can tell '
+                'which.';
         end if;
+        return;
     end if;
     if v_present = v_sealed then
         return;
@@ -53,7 +57,12 @@ begin
     ),
 
     present as materialized (
-        select e.event_id, e.transaction_id, e.seq, e.leaf
+        select
+            e.event_id,
+            e.transaction_id,
+            e.seq,
+            e.leaf,
+            row_number() over (partition by e.leaf) as occurrence
         from chronicle.event_leaves(
             _batch.epoch,
             _batch.from_transaction_id, _batch.from_seq - 1,
@@ -69,12 +78,15 @@ begin
     ),
 
     strange as (
-        select p.* from present as p where p.leaf not in (select s.leaf from sealed as s)
+        select p.*
+        from present as p
+        where p.occurrence > 1 or p.leaf not in (select s.leaf from sealed as s)
     ),
 
     differences as (
         select
-            (select count(*) from gone) - (select count(*) from strange) as missing,
+            (select count(*) from gone)
+            - (select count(*) from strange as s where s.occurrence = 1) as missing,
             (
                 select p.event_id
                 from sealed as s
@@ -88,7 +100,7 @@ begin
     (
         select
             'event_differs', _batch.batch_number, s.event_id,
-            format('Event %s was changed since it was sealed, or put in.', s.event_id)
+            format('Event %s was changed since it was sealed, or put in afterwards.', s.event_id)
         from strange as s
         order by s.transaction_id, s.seq
     )

@@ -3,6 +3,7 @@ returns setof chronicle.log_finding
 language sql
 stable
 set search_path = pg_catalog, pg_temp
+set timezone = 'UTC'
 as $$
     select
         'epoch_differs', null::bigint, null::uuid,
@@ -10,8 +11,8 @@ as $$
     from chronicle.epochs as x
     left join chronicle.events as e on e.event_id = x.recorded_by
     where x.epoch > 1
-        and (e.action, e.occurred_at, e.details_after) is distinct from (
-            'chronicle.epoch.begin', x.began_at, to_jsonb(x) - 'began_at' - 'recorded_by'
+        and (e.action, e.details_after) is distinct from (
+            'chronicle.epoch.begin', to_jsonb(x) - 'recorded_by'
         )
 
     union all

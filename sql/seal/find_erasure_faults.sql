@@ -8,13 +8,20 @@ set search_path = pg_catalog, pg_temp
 as $$
     select
         'erasure_differs', null::bigint, x.event_id,
-        format('The payload of event %s was erased, and there is one again.', x.event_id)
+        case
+            when e.event_id is null
+                then format('The event %s, whose payload was erased, is gone.', x.event_id)
+            else format(
+                'Event %s is not as its erasure left it, or the record of that was changed.',
+                x.event_id
+            )
+        end
     from chronicle.erasures as x
-    inner join chronicle.events as e
-        on e.event_id = x.event_id and e.occurred_at = x.occurred_at
-    where e.payload_salt is not null
-        or e.payload_error is distinct from 'erased'
-        or array_remove(chronicle.payload_fields(e), null) <> array['erased'::bytea]
+    left join chronicle.events as e on e.event_id = x.event_id
+    where (
+        e.occurred_at, e.payload_salt, array_remove(chronicle.payload_fields(e), null),
+        e.payload_error
+    ) is distinct from (x.occurred_at, null::uuid, array['erased'::bytea], 'erased')
 
     union all
 

@@ -59,6 +59,26 @@ as $$
     union all
 
     select
+        'batch_differs', p.batch_number, null::uuid,
+        format('It seals what a copy wrote in epoch %s, and no copy followed that.', p.epoch)
+    from present as p
+    where p.is_late
+        and not exists (
+            select from chronicle.epochs as n where n.epoch = p.epoch + 1 and n.is_on_copy
+        )
+
+    union all
+
+    select
+        'leaves_differ', l.batch_number, null::uuid,
+        'There are hashes of events of a batch that is not there.'
+    from chronicle.seal_leaves as l
+    left join present as p on p.batch_number = l.batch_number
+    where p.batch_number is null
+
+    union all
+
+    select
         'batch_overlaps', p.batch_number, null::uuid,
         format('It claims events that batch %s has.', p.previous_in_bucket)
     from present as p

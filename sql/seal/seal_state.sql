@@ -19,3 +19,5 @@ comment on column chronicle.seal_state.sealed_epochs is
 revoke all on chronicle.seal_state from public;
 grant select, update (sealed_epochs) on chronicle.seal_state to chronicle_sealer;
 grant select on chronicle.seal_state to chronicle_auditor, chronicle_admin;
+
+insert into chronicle.seal_state default values;

@@ -26,21 +26,17 @@ begin
     from chronicle.batch_of(_epoch, _occurred_at, _transaction_id, _seq) as n (batch_number)
     inner join chronicle.seal_batches as b on b.batch_number = n.batch_number
     limit 1;
-    if not found or v_batch.batch_number >= v_size then
+    if not found then
         raise exception 'event % is not sealed yet', _event_id
             using errcode = 'object_not_in_prerequisite_state',
-                detail = case
-                    when v_batch.batch_number is not null then format(
-                        'It is in batch %s, and a log of size %s ends before that.',
-                        v_batch.batch_number, v_size
-                    )
-                end,
-                hint = case
-                    when v_batch.batch_number is null
-                        then 'select chronicle.seal_events(); chronicle.seal_status tells what '
-                            'holds it back.'
-                    else 'Ask for the proof at a later size.'
-                end;
+                hint = 'select chronicle.seal_events(); '
+                    'chronicle.seal_status tells what holds it back.';
+    end if;
+    if v_batch.batch_number >= v_size then
+        raise exception 'event % was not sealed yet when the log had % batches', _event_id, v_size
+            using errcode = 'object_not_in_prerequisite_state',
+                detail = format('It is in batch %s, counted from 0.', v_batch.batch_number),
+                hint = 'Ask for the proof at a later size.';
     end if;
 
     v_leaves := (

@@ -1,12 +1,27 @@
+-- On a copy of the log, what was written before that began an epoch of its own lies under
+-- transaction ids that consumers of the original are past. So of an epoch that went over to a copy,
+-- all that was not sealed by then comes at its end, in the order of seq: see
+-- chronicle.events_since.
 create or replace function chronicle.event_cursor(_event chronicle.events)
 returns text
 language sql
-immutable
+stable
 set search_path = pg_catalog, pg_temp
 as $$
     select format(
         '%s.%s.%s',
-        _event.epoch, coalesce(_event.settled_after, _event.transaction_id), _event.seq
+        _event.epoch,
+        case
+            when _event.epoch < chronicle.current_epoch()
+                and _event.seq > (
+                    select n.sealed_seq
+                    from chronicle.epochs as n
+                    where n.epoch = _event.epoch + 1 and n.is_on_copy
+                )
+                then 999999999999999999
+            else coalesce(_event.settled_after, _event.transaction_id)
+        end,
+        _event.seq
     )
 $$;
 

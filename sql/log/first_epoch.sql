@@ -5,5 +5,3 @@ values (
     1, clock_timestamp(), 'installed',
     (select s.system_identifier from pg_control_system() as s), 0, false
 );
-
-insert into chronicle.seal_state default values;
