@@ -210,6 +210,41 @@ def test_every_change_of_a_proof_of_consistency_is_refused() -> None:
                     assert not consistency_holds(old_size, new_size, old, other, path)
 
 
+@pytest.mark.parametrize("length", [0, 31, 33])
+@pytest.mark.parametrize("place", ["leaf", "root", "path"])
+def test_what_is_no_hash_has_no_place_in_a_proof_of_inclusion(place: str, length: int) -> None:
+    proof: dict[str, Any] = {
+        "leaf": LEAVES[0],
+        "root": defined_root(0, 3),
+        "path": defined_inclusion(0, 0, 3),
+    }
+    other = bytes(length)
+    proof[place] = [other, LEAVES[2]] if place == "path" else other
+    with pytest.raises(VerificationError, match=f"^a hash has {length} bytes, not 32$"):
+        merkle.verify_inclusion(index=0, size=3, **proof)
+
+
+@pytest.mark.parametrize("length", [0, 31, 33])
+@pytest.mark.parametrize("place", ["old_root", "new_root", "path"])
+def test_what_is_no_hash_has_no_place_in_a_proof_of_consistency(place: str, length: int) -> None:
+    proof: dict[str, Any] = {
+        "old_root": defined_root(0, 2),
+        "new_root": defined_root(0, 3),
+        "path": defined_consistency(2, 0, 3),
+    }
+    other = bytes(length)
+    proof[place] = [other] if place == "path" else other
+    with pytest.raises(VerificationError, match=f"^a hash has {length} bytes, not 32$"):
+        merkle.verify_consistency(old_size=2, new_size=3, **proof)
+
+
+def test_byte_that_moves_from_one_hash_to_its_neighbour_is_noticed() -> None:
+    root = defined_root(0, 2)
+    left, right = LEAVES[:2]
+    assert merkle.node_hash(left + right[:1], right[1:]) == root
+    assert not inclusion_holds(0, 2, left + right[:1], root, [right[1:]])
+
+
 def test_no_tree_grows_from_the_empty_one_or_shrinks() -> None:
     root = defined_root(0, 3)
     for old_size, new_size in ((0, 0), (0, 3), (-1, 3), (4, 3)):
