@@ -134,3 +134,13 @@ def _differences(before: _State, after: _State) -> Iterator[tuple[str, object, o
         old, new = before.get(key, _MISSING), after.get(key, _MISSING)
         if old is _MISSING or new is _MISSING or clean_json(old) != clean_json(new):
             yield key, old, new
+
+
+def events(number: int) -> str:
+    """So many events, in words."""
+    return "1 event" if number == 1 else f"{number:,} events"
+
+
+def batches(number: int) -> str:
+    """So many batches, in words."""
+    return "1 batch" if number == 1 else f"{number:,} batches"

@@ -684,14 +684,17 @@ class Chronicle:
     def begin_epoch(self, reason: str) -> int:
         """Takes up the log on another server, which is an event, and returns the epoch's number.
 
-        After a restored dump, a logical copy, or a backup that is older than the last checkpoint
-        given out; set the sequence first, and let writers in afterwards. Writers wait for it.
+        After a restored dump or backup, an upgrade, a logical copy; before writers are let in, who
+        wait while it runs. What was sealed before stays as it is.
 
         Args:
             reason: what happened, for who reads the log later.
 
         Raises:
             NotAllowedError: the caller is no chronicle_admin.
+            WrongFieldError: there is no reason.
+            psycopg.errors.LockNotAvailable: writers did not make way for 3 seconds; try again.
+            psycopg.errors.ActiveSqlTransaction: under REPEATABLE READ or SERIALIZABLE.
         """
         epoch: int = self._source.value(_statements.begin_epoch(reason))
         return epoch
@@ -699,10 +702,10 @@ class Chronicle:
     # Erasure
 
     def enable_erasure(self) -> None:
-        """Allows payloads to be erased, which is an event. Without it no role can.
+        """Allows payloads to be erased. Without it no role can change an event.
 
         Raises:
-            NotAllowedError: the caller did not install the log.
+            NotAllowedError: the caller may not make roles, as who installed the log may.
         """
         self._source.run(_statements.enable_erasure())
 
@@ -717,7 +720,9 @@ class Chronicle:
 
         Raises:
             NotFoundError: there is no such event.
-            NotAllowedError: the caller is no chronicle_admin, or erasure is not enabled.
+            WrongFieldError: there is no legal basis, or the event tells of an erasure or an epoch.
+            NotAllowedError: the caller is no chronicle_admin.
+            psycopg.errors.ObjectNotInPrerequisiteState: erasure is not enabled.
         """
         statement = _statements.erase_payload(event_id, legal_basis)
         erased: bool = self._source.value(statement)
@@ -737,15 +742,17 @@ class Chronicle:
 
         Args:
             legal_basis: why, for who reads the log later.
-            actor_id: who acted, with ``actor_type`` where several kinds share their ids.
+            actor_id: who acted, also in somebody else's place; with ``actor_type`` where several
+                kinds share their ids.
             actor_type: of the actor.
             resource_type: what it was done to, with ``resource_id``.
-            resource_id: of the resource.
+            resource_id: of the resource; a key that the record had before counts.
             organization_id: only events of this organization.
 
         Raises:
-            WrongFieldError: neither an actor nor a resource is named.
-            NotAllowedError: the caller is no chronicle_admin, or erasure is not enabled.
+            WrongFieldError: neither an actor nor a resource is named, or there is no legal basis.
+            NotAllowedError: the caller is no chronicle_admin.
+            psycopg.errors.ObjectNotInPrerequisiteState: erasure is not enabled.
         """
         subject = {
             "actor_id": actor_id,

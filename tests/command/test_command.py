@@ -35,6 +35,7 @@ def test_help_lists_every_subcommand() -> None:
     assert list(main.commands) == [
         *("demo", "migrate", "track", "untrack", "refresh", "tables", "snapshot", "import"),
         *("log", "tail", "events", "show", "history", "as-of", "revert", "export"),
+        *("seal", "verify", "checkpoint", "prove"),
         *("key", "gateway", "token", "doctor", "psql"),
     ]
     said = done("--help")
@@ -82,6 +83,7 @@ def test_pipe_never_pays_for_rich(dsn: str, auditor: Connection) -> None:
         *(["events"], ["tables"], ["doctor"], ["refresh"], ["history", "t", "1"]),
         *(["as-of", "t", "--at", "0s"], ["snapshot", "t"]),
         *(["tail"], ["export"], ["key", "list"], ["gateway", "list"]),
+        *(["seal"], ["verify"], ["checkpoint"]),
         ["import", "--source", "s", "--query", "select 1 as source_id where false"],
         ["revert", "--dry-run", event_id],
     ):

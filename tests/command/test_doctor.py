@@ -404,13 +404,13 @@ def test_role_that_sees_less_is_told_what_it_cannot_see(healthy: Database, role:
     assert (
         unknown
         == {
-            "app": {"default partition", "tracked tables", "administrators"},
-            "reader_a": {"default partition", "administrators"},
+            "app": {"default partition", "tracked tables", "administrators", "seals"},
+            "reader_a": {"default partition", "administrators", "seals"},
             "auditor": {"administrators"},
             "admin": {"default partition"},
             "stranger": {
                 *("default partition", "partitions", "tracked tables", "administrators"),
-                "gateways",
+                *("gateways", "seals"),
             },
         }[role]
     )

@@ -10,6 +10,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from pgchronicle import migrate
+from pgchronicle.seals.canonical import PAYLOAD_FIELDS
 
 State: TypeAlias = Literal["ok", "warning", "critical", "unknown"]
 Session: TypeAlias = psycopg.Connection[Any]
@@ -23,7 +24,11 @@ _LOG_GRANTS = {
     ("chronicle_writer", "INSERT"),
     ("chronicle_reader", "SELECT"),
     ("chronicle_sealer", "SELECT"),
+    # Where erasure is enabled.
+    ("chronicle_eraser", "SELECT"),
 }
+# The columns that the last of them may update, then.
+_ERASABLE = ("payload_salt", *PAYLOAD_FIELDS)
 # The triggers that refuse changes. They fire always, in replica mode too.
 _ROW_GUARD = "events_reject_row_change"
 _GUARDS = {
@@ -58,7 +63,12 @@ _LANDMARK = re.compile(
 # What is not covered names it where it helps.
 _REFRESH = "chronicle.refresh_tracking"
 
-# A transaction that is open for longer holds back what follows the log.
+# What has been sealed by. Nobody may do anything with them but read, and these roles insert.
+_SEAL_TABLES = ("seal_batches", "seal_leaves", "seal_nodes", "epochs", "erasures")
+_SEAL_WRITERS = ("chronicle_sealer", "chronicle_eraser")
+
+# A transaction that is open for longer holds back what follows the log, and an event that
+# is not sealed for longer is not looked after.
 _PATIENCE = timedelta(minutes=10)
 
 _PARTITION_NAME = re.compile(r"events_(\d{4})_(?:(\d\d)(?:_(\d\d))?|w(\d\d)|q(\d))")
@@ -104,6 +114,8 @@ def findings(dsn: str, session: Session) -> Iterator[Finding]:
         ("administrators", _administrators),
         ("gateways", _gateways),
         ("stream", _stream),
+        ("seals", _seal_guards),
+        ("seals", _seals),
     )
     for name, check in checks:
         try:
@@ -296,12 +308,13 @@ def _strangers(session: Session) -> list[dict[str, Any]]:
         cross join (
             values
             ('chronicle_writer'), ('chronicle_sealer'), ('chronicle_table_reader'),
-            ('chronicle_verifier')
+            ('chronicle_verifier'), ('chronicle_eraser')
         ) as f (role)
+        inner join pg_catalog.pg_roles as o on o.rolname = f.role
         where
             r.rolcanlogin
             and not r.rolsuper
-            and pg_catalog.pg_has_role(r.oid, f.role, %(privilege)s)
+            and pg_catalog.pg_has_role(r.oid, o.oid, %(privilege)s)
             and not pg_catalog.pg_has_role(r.oid, 'chronicle_owner', %(privilege)s)
         order by 1, 2
         """,
@@ -641,13 +654,19 @@ def _guards(session: Session) -> Iterator[Finding]:
                     a.privilege_type
                 ]
                 from (
-                    select c.relacl as acl
+                    select null as column_name, c.relacl as acl
                     union all
-                    select f.attacl from pg_catalog.pg_attribute as f
+                    select f.attname, f.attacl from pg_catalog.pg_attribute as f
                     where f.attrelid = c.oid and f.attacl is not null
                 ) as g
                 cross join lateral pg_catalog.aclexplode(g.acl) as a
                 where a.grantee <> c.relowner
+                    and not (
+                        c.relname = 'events'
+                        and g.column_name = any(%(erasable)s)
+                        and a.privilege_type = 'UPDATE'
+                        and pg_catalog.pg_get_userbyid(a.grantee) = 'chronicle_eraser'
+                    )
             ) as grants
         from pg_catalog.pg_class as c
         inner join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
@@ -659,6 +678,7 @@ def _guards(session: Session) -> Iterator[Finding]:
             and 'events' in (c.relname, p.relname)
         order by c.relname
         """,
+        erasable=list(_ERASABLE),
     )
     # The row guards of the partitions are clones of the log's, and come back with it.
     cloned = any(t["is_parent"] and _ROW_GUARD not in _guards_of(t) for t in tables)
@@ -987,6 +1007,177 @@ def _stream(session: Session) -> Iterator[Finding]:
         else f"no prepared transaction has held back events_since for {minutes} minutes; how long "
         "others are open, a member of pg_read_all_stats sees",
     )
+
+
+# Seals
+
+
+def _seal_guards(session: Session) -> Iterator[Finding]:
+    """The tables of the seals: who could change them could hide what was changed in the log."""
+    tables = _rows(
+        session,
+        """
+        select
+            n.name,
+            pg_catalog.pg_get_userbyid(c.relowner) as owner,
+            (
+                select t.tgenabled::text from pg_catalog.pg_trigger as t
+                where t.tgrelid = c.oid and t.tgname = n.name || '_reject_change'
+            ) as guard,
+            array(
+                select array[
+                    case
+                        when a.grantee = 0 then 'public'
+                        else quote_ident(pg_catalog.pg_get_userbyid(a.grantee))
+                    end,
+                    lower(a.privilege_type)
+                ]
+                from pg_catalog.aclexplode(c.relacl) as a
+                where a.grantee <> c.relowner
+                    and a.privilege_type <> 'SELECT'
+                    and not (
+                        a.privilege_type = 'INSERT'
+                        and pg_catalog.pg_get_userbyid(a.grantee) = any(%(writers)s)
+                    )
+                order by 1
+            ) as grants
+        from unnest(%(tables)s::text[]) with ordinality as n (name, place)
+        left join pg_catalog.pg_class as c
+            on c.relname = n.name and c.relnamespace = 'chronicle'::regnamespace
+        order by n.place
+        """,
+        tables=list(_SEAL_TABLES),
+        writers=list(_SEAL_WRITERS),
+    )
+    for table in tables:
+        for finding, fix in _seal_doors(table):
+            yield Finding(check="seals", state="critical", finding=finding, fix=fix)
+
+
+def _seal_doors(table: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """What is open, and the SQL that closes it."""
+    name, guard = f"chronicle.{table['name']}", f"{table['name']}_reject_change"
+    if table["owner"] is None:
+        yield f"there is no table {name}", "-- restore it from a backup, and verify the log"
+        return
+    always = f"{_AS_OWNER}alter table {name} enable always trigger {guard};"
+    if table["guard"] is None:
+        yield (
+            f"the guard {guard} of {name} is gone",
+            f"{_AS_OWNER}create trigger {guard} before update or delete or truncate on {name} "
+            f"for each statement execute function chronicle.reject_change(); {always}",
+        )
+    elif table["guard"] != "A":
+        yield f"the guard {guard} of {name} does not always fire", always
+    for grantee, privilege in table["grants"]:
+        yield (
+            f"{grantee} has {privilege.upper()} on {name}",
+            f"{_AS_OWNER}revoke {privilege} on {name} from {grantee};",
+        )
+    if table["owner"] != "chronicle_owner":
+        yield (
+            f"{name} belongs to {table['owner']}, not to chronicle_owner",
+            f"-- as {table['owner']}: alter table {name} owner to chronicle_owner;",
+        )
+
+
+def _seals(session: Session) -> Iterator[Finding]:
+    """How far the log is sealed, and why no further."""
+    status = _rows(
+        session,
+        """
+        select s.*, date_trunc('second', s.lag)::text as age, s.lag > %(patience)s as is_late
+        from chronicle.seal_status as s
+        """,
+        patience=_PATIENCE,
+    )[0]
+    yield from _sequence(session)
+    if status["problem"] is not None:
+        yield Finding(
+            check="seals",
+            state="critical",
+            finding=f"nothing is sealed: {status['problem']}",
+            fix='-- docs/seals.md, "Another server": set the sequence first if the log was '
+            "copied; then: select chronicle.begin_epoch('what happened');",
+        )
+    elif status["is_late"] and not status["batches"]:
+        yield Finding(
+            check="seals",
+            state="warning",
+            finding="the log was never sealed: who changes it is not found",
+            fix="pgchronicle seal --every 10",
+        )
+    elif status["is_late"] and status["held_back_by"] is not None:
+        yield Finding(
+            check="seals",
+            state="warning",
+            finding=f"{status['held_back_by']} holds back what is to be sealed, for "
+            f"{status['age']}",
+            fix=_release(session, status["held_back_by"]),
+        )
+    elif status["is_late"]:
+        yield Finding(
+            check="seals",
+            state="warning",
+            finding=f"nobody seals: events wait for it since {status['age']}",
+            fix="pgchronicle seal --every 10",
+        )
+    else:
+        yield Finding(
+            check="seals",
+            state="ok",
+            finding=f"{status['sealed_events']} events are sealed, and none waits for more than "
+            f"{int(_PATIENCE.total_seconds() / 60)} minutes",
+        )
+
+
+def _sequence(session: Session) -> Iterator[Finding]:
+    """A copy by logical replication counts anew, and would give events the numbers of others."""
+    (sees,) = _rows(
+        session,
+        """
+        select
+            pg_catalog.has_table_privilege('chronicle.seal_batches', 'select')
+            and pg_catalog.has_sequence_privilege('chronicle.events_seq', 'select, usage') as both
+        """,
+    )
+    if not sees["both"]:
+        return
+    rows = _rows(
+        session,
+        """
+        select s.last_value, b.max_seq
+        from pg_catalog.pg_sequences as s
+        cross join (select max(max_seq) as max_seq from chronicle.seal_batches) as b
+        where s.schemaname = 'chronicle' and s.sequencename = 'events_seq'
+            and coalesce(s.last_value, 0) < b.max_seq
+        """,
+    )
+    for row in rows:
+        yield Finding(
+            check="seals",
+            state="critical",
+            finding=f"chronicle.events_seq stands at {row['last_value'] or 0}, behind the sealed "
+            f"{row['max_seq']}",
+            fix=f"{_AS_OWNER}select setval('chronicle.events_seq', {row['max_seq']});  "
+            "-- or more, if the log goes further",
+        )
+
+
+def _release(session: Session, holder: str) -> str | None:
+    """The SQL that ends a transaction, by what seal_status calls it."""
+    if holder.startswith("pid "):
+        return f"select pg_terminate_backend({holder.removeprefix('pid ')});"
+    rows = _rows(
+        session,
+        """
+        select format('commit prepared %%L;  -- or rollback, in %%s', p.gid, p.database) as fix
+        from pg_catalog.pg_prepared_xacts as p
+        where p.gid = %(gid)s
+        """,
+        gid=holder.removeprefix('prepared transaction "').removesuffix('"'),
+    )
+    return rows[0]["fix"] if rows else None
 
 
 def _rows(session: Session, query: str, **parameters: object) -> list[dict[str, Any]]:

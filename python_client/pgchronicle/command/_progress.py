@@ -83,8 +83,17 @@ def bar(what: str, estimate: int | None) -> Generator[Callable[[int], None]]:
         what: is done, in the plural: rows, events.
         estimate: how many there may be, if that is known.
     """
+    with counted_bar(what, estimate) as show:
+        yield lambda done: show(done, None if estimate is None else max(done, estimate))
+
+
+@contextmanager
+def counted_bar(
+    what: str, total: int | None = None
+) -> Generator[Callable[[int, int | None], None]]:
+    """The same, and what it gives is told each time how many there are, too."""
     if not sys.stderr.isatty():
-        yield lambda _: None
+        yield lambda _, __: None
         return
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -94,13 +103,18 @@ def bar(what: str, estimate: int | None) -> Generator[Callable[[int], None]]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console(stderr=True), transient=True) as progress:
-        task = progress.add_task(what, total=estimate)
+        task = progress.add_task(what, total=total)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
 
-        def show(done: int) -> None:
-            total = None if estimate is None else max(done, estimate)
-            progress.update(task, completed=done, total=total)
 
-        yield show
+def every(step: int, show: Callable[[int, int | None], None]) -> Callable[[int, int], None]:
+    """Tells a bar of every so many only: for work that tells of each one."""
+
+    def shown(done: int, total: int) -> None:
+        if done % step == 0 or done == total:
+            show(done, total)
+
+    return shown
 
 
 def estimated_events(connection: Connection) -> int | None:

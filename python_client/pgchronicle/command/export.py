@@ -12,6 +12,7 @@ import click
 
 from pgchronicle import Chronicle, EventStream
 from pgchronicle._output import is_terminal
+from pgchronicle.command import _sealed_month
 from pgchronicle.command._database import Connection, connect, dsn_option
 from pgchronicle.command._export_file import keep, open_export
 from pgchronicle.command._formats import (
@@ -38,7 +39,7 @@ _AGAIN = "To go on from there, run the same command again."
 
 @click.command()
 @dsn_option
-@format_option(default="jsonl", show_default=True, help="What the events look like.")
+@format_option(help="What the events look like.  [default: jsonl]")
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -60,14 +61,28 @@ _AGAIN = "To go on from there, run the same command again."
     show_default=True,
     help="How many events to read at a time. Less takes less memory where events are large.",
 )
+@click.option(
+    "--sealed",
+    "month",
+    metavar="YYYY-MM",
+    help="Write to --output what is sealed of this month (UTC) instead, with what proves it: "
+    '"verify" takes the file without any database. Needs chronicle_auditor.',
+)
+@click.option(
+    "--note",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="With --sealed: a signed note, to be put into the file: what it covers is written.",
+)
 def export(
     dsn: str,
-    form: str,
+    form: str | None,
     output: Path | None,
     cursor: str | None,
     cursor_file: Path | None,
     source: str | None,
     batch_size: int,
+    month: str | None,
+    note: Path | None,
 ) -> None:
     """Write all events that you may see, in the order of the stream.
 
@@ -79,7 +94,17 @@ def export(
     Examples:
       pgchronicle export --format csv --output events.csv
       pgchronicle export --format cef --cursor-file sent | nc collector 514
+      pgchronicle export --sealed 2026-10 --note last.note --output 2026-10.jsonl
     """
+    if month is not None:
+        if output is None or form or cursor or cursor_file or source:
+            raise click.UsageError("--sealed goes with --output, and --note, and nothing else.")
+        with closing(connect(dsn)) as connection, _unusable_files_named():
+            _sealed_month.export(connection, month, output, note)
+        return
+    if note is not None:
+        raise click.UsageError("--note is for --sealed.")
+    form = form or "jsonl"
     if output is not None and cursor_file is not None:
         raise click.UsageError("--output keeps its place in FILE.cursor: leave --cursor-file out.")
     if output is not None and not _is_or_becomes_a_file(output):

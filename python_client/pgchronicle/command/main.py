@@ -11,6 +11,7 @@ import psycopg
 
 from pgchronicle import __version__
 from pgchronicle.command.as_of import as_of
+from pgchronicle.command.checkpoint import checkpoint
 from pgchronicle.command.demo import demo
 from pgchronicle.command.doctor import doctor
 from pgchronicle.command.events import events
@@ -21,9 +22,11 @@ from pgchronicle.command.import_ import import_
 from pgchronicle.command.key import key
 from pgchronicle.command.log import log
 from pgchronicle.command.migrate import migrate
+from pgchronicle.command.prove import prove
 from pgchronicle.command.psql import psql
 from pgchronicle.command.refresh import refresh
 from pgchronicle.command.revert import revert
+from pgchronicle.command.seal import seal
 from pgchronicle.command.show import show
 from pgchronicle.command.snapshot import snapshot
 from pgchronicle.command.tables import tables
@@ -31,6 +34,7 @@ from pgchronicle.command.tail import tail
 from pgchronicle.command.token import token
 from pgchronicle.command.track import track
 from pgchronicle.command.untrack import untrack
+from pgchronicle.command.verify import verify
 from pgchronicle.embedded import EmbeddedError
 from pgchronicle.errors import ChronicleError
 from pgchronicle.migrate import MigrationError
@@ -134,6 +138,7 @@ def main(context: click.Context) -> None:
 for _command in (
     *(demo, migrate, track, untrack, refresh, tables, snapshot, import_),
     *(log, tail, events, show, history, as_of, revert, export),
+    *(seal, verify, checkpoint, prove),
     *(key, gateway, token, doctor, psql),
 ):
     main.add_command(_command)

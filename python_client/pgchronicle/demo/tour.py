@@ -5,10 +5,12 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 import psycopg
-from psycopg import errors
+from psycopg import errors, sql
 
 from pgchronicle import _output, _words
 from pgchronicle.client import Chronicle
@@ -23,6 +25,10 @@ from pgchronicle.demo.bank import (
 )
 from pgchronicle.demo.workload import ACCOUNT, Workload, run_workload
 from pgchronicle.models import RowChange
+from pgchronicle.seals.checkpoints import Checkpoint
+from pgchronicle.seals.notes import SigningKey
+from pgchronicle.seals.proofs import make_proof, verify_proof
+from pgchronicle.seals.signer import CheckpointSigner
 from pgchronicle.signing import ContextSigner
 
 _QUERIES = (
@@ -34,6 +40,13 @@ _QUERIES = (
 )
 
 _EDIT = "update chronicle.events set actor_id = 'nobody' where actor_id = 'ada'"
+
+_TAMPER = """\
+alter table chronicle.events disable trigger user;
+update chronicle.events set details_after = details_after || '{{"delta": 1}}'
+where event_id = {event_id};
+alter table chronicle.events enable always trigger events_reject_change;
+alter table chronicle.events enable always trigger events_reject_row_change;"""
 
 
 def run(*, seconds: int, clients: int) -> None:
@@ -61,6 +74,7 @@ def run(*, seconds: int, clients: int) -> None:
         _show_access(bank, auditor)
         _show_proof(bank, auditor)
         _show_refusal(bank)
+        _show_tampering(bank, auditor)
         _show_rate(auditor, work)
     _show_what_next()
     _say(f"\nThe demo took {time.monotonic() - began:.0f} s.")
@@ -187,6 +201,49 @@ def _show_refusal(bank: Bank) -> None:
             raise AssertionError("the log has let itself be edited")
 
 
+def _show_tampering(bank: Bank, auditor: psycopg.Connection) -> None:
+    _say("A superuser does edit it, past the triggers", heading=True)
+    log = Chronicle(auditor)
+    event_id, amount = _largest_transfer(auditor)
+    sealed = log.seal_events()
+    with TemporaryDirectory() as directory:
+        key = SigningKey.generate("demo.example/bank")
+        note = CheckpointSigner(key, Path(directory) / "state").sign(log, first=True)
+    size = Checkpoint.from_note(note, key.verifier).size
+    proof = make_proof(log.inclusion_proof(event_id, size), note)
+    _say(f"Before that, {sealed:,} events are sealed, and the seal is signed outside the database:")
+    _code(note.replace("\n\n", "\n").rstrip())
+
+    edit = sql.SQL(_TAMPER).format(event_id=sql.Literal(event_id)).as_string()
+    _say(f"Then the largest transfer, of {amount:,}, is made a small one:")
+    _code(edit)
+    with psycopg.connect(bank.server.dsn(cluster.DATABASE), autocommit=True) as superuser:
+        superuser.execute(edit.encode())
+
+    _say("No trigger fired, and no event tells of it. What verify says now:")
+    for finding in log.verify_log():
+        _error(finding.kind, finding.detail)
+    then = verify_proof(proof, key.verifier).payload
+    if then is None:
+        raise AssertionError("the proof holds no payload")
+    _say("The proof of that event, from before, holds without any database, and says what it was:")
+    _code(str(then["details_after"]))
+
+
+def _largest_transfer(auditor: psycopg.Connection) -> tuple[str, int]:
+    row = auditor.execute(
+        """
+        select e.event_id::text, (e.details_after ->> 'delta')::integer as delta
+        from chronicle.events as e
+        where e.resource_type = 'transfer' and e.origin = 'captured'
+        order by delta desc, e.event_id limit 1
+        """
+    ).fetchone()
+    if row is None:
+        raise AssertionError("pgbench has done nothing")
+    return row[0], row[1]
+
+
 def _show_rate(auditor: psycopg.Connection, work: Workload) -> None:
     _say("How fast", heading=True)
     row = auditor.execute(
@@ -211,6 +268,7 @@ def _show_what_next() -> None:
     _code(f"{command} history pgbench_accounts {ACCOUNT} --limit 3")
     _code(f"{command} as-of pgbench_branches --at 1s\n{command} doctor")
     _code(f"{command} tail -n 5\n{command} export --format ocsf | head -n 1")
+    _code(f"{command} verify")
     _say("To stop the server and remove what it kept:")
     _code(f"{command} demo --stop")
 

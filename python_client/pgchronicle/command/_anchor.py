@@ -1,0 +1,118 @@
+"""Checkpoints that are kept outside of the log, and whether the log goes on from them."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from pgchronicle import Chronicle
+from pgchronicle.errors import VerificationError
+from pgchronicle.seals import merkle, notes
+from pgchronicle.seals.checkpoints import Checkpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """A checkpoint from outside."""
+
+    path: Path
+    checkpoint: Checkpoint
+    signer: str | None
+    """The name of the key that vouches for it; None: nobody does but who kept it."""
+
+
+def read_key(key: str | None) -> notes.VerifierKey | None:
+    """The verifier key that --key says, itself or as a file.
+
+    Raises:
+        click.UsageError: it is neither.
+    """
+    if key is None:
+        return None
+    path = Path(key)
+    with _as_usage("--key"):
+        is_file = len(key) < 1000 and path.is_file()
+        return notes.VerifierKey.from_text((read_text(path) if is_file else key).strip())
+
+
+def read_anchor(path: Path, text: str, key: notes.VerifierKey | None) -> Anchor:
+    """The checkpoint that a file holds, signed or not.
+
+    Raises:
+        click.UsageError: it is signed, and there is no key.
+        VerificationError: it is no checkpoint, or not signed with that key.
+    """
+    if not is_note(text):
+        return Anchor(path, Checkpoint.parse(text), None)
+    if key is None:
+        raise click.UsageError(
+            f"{path} is signed: say with which key, --key. "
+            '"pgchronicle checkpoint --new-key" printed it.'
+        )
+    return Anchor(path, Checkpoint.from_note(text, key), key.name)
+
+
+def is_note(text: str) -> bool:
+    """Whether a checkpoint is signed: an empty line is before the signatures."""
+    return "\n\n" in text
+
+
+def note_size(note: str) -> int:
+    """Of how many batches a signed note is, whoever signed it.
+
+    Raises:
+        VerificationError: it is no signed note.
+    """
+    text, empty_line, _ = note.partition("\n\n")
+    if not empty_line:
+        raise VerificationError(
+            "that is no signed note",
+            hint='Give what "pgchronicle checkpoint --sign" printed.',
+        )
+    return Checkpoint.parse(f"{text}\n").size
+
+
+def read_text(path: Path) -> str:
+    """What a file holds.
+
+    Raises:
+        click.UsageError: it can not be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise click.UsageError(f"{path}: {error.strerror}") from error
+
+
+def difference(log: Chronicle, anchor: Anchor) -> str | None:
+    """Why the log is no continuation of the one of the checkpoint; None: it is one."""
+    then = anchor.checkpoint
+    now = Checkpoint.parse(log.checkpoint())
+    # That of a signed one is its key, which is pinned by who verifies.
+    if anchor.signer is None and then.origin != now.origin:
+        return f"it is of another log, {then.origin}, and this one is {now.origin}"
+    if then.size > now.size:
+        return f"it had {then.size:,} batches then, and has {now.size:,} now"
+    if then.size == 0:
+        return None
+    try:
+        merkle.verify_consistency(
+            old_size=then.size,
+            new_size=now.size,
+            old_root=then.root,
+            new_root=now.root,
+            path=log.consistency_proof(then.size, now.size),
+        )
+    except VerificationError:
+        return f"its first {then.size:,} batches are others than then"
+    return None
+
+
+@contextmanager
+def _as_usage(option: str) -> Generator[None]:
+    try:
+        yield
+    except VerificationError as error:
+        raise click.BadParameter(error.message, param_hint=option) from error

@@ -1,0 +1,96 @@
+"""``pgchronicle checkpoint``."""
+
+from pathlib import Path
+
+import click
+
+from pgchronicle import Chronicle
+from pgchronicle.command._database import chosen, connect, offline_dsn_option
+from pgchronicle.command._secrets import new_file
+from pgchronicle.seals.notes import SigningKey
+from pgchronicle.seals.signer import CheckpointSigner
+
+
+@click.command()
+@offline_dsn_option
+@click.option(
+    "--sign",
+    "key_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Sign it with the key in this file. The key never goes to the database.",
+)
+@click.option(
+    "--state",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The file that keeps the last note that was signed, which every later one must go on "
+    "from. Keep it where the database can not reach it.",
+)
+@click.option(
+    "--first",
+    is_flag=True,
+    help="With --sign: nothing was signed with this key before, and --state is not there yet.",
+)
+@click.option(
+    "--new-key",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Make a key to sign with, write it to this new file, which only you can read, and print "
+    "the key to verify with.",
+)
+@click.option(
+    "--name", help="With --new-key: what the log is called in notes, as acme.example/log."
+)
+def checkpoint(
+    dsn: str | None,
+    key_file: Path | None,
+    state: Path | None,
+    first: bool,
+    new_key: Path | None,
+    name: str | None,
+) -> None:
+    """Print the checkpoint of the log: one hash that stands for all that is sealed.
+
+    Kept where the owner of the database can not change it, it lets "verify --note" find whatever
+    was changed later. Signed, as a C2SP note, it can be kept anywhere. A log that does not go on
+    from the note in --state is not signed: exit code 1. Run it at least hourly.
+
+    \b
+    Examples:
+      pgchronicle checkpoint --new-key log.key --name acme.example/log > log.pub
+      pgchronicle checkpoint --sign log.key --state log.state --first > first.note
+      pgchronicle checkpoint --sign log.key --state log.state > "$(date -u +%FT%TZ).note"
+    """
+    if new_key is not None:
+        if key_file is not None or state is not None or first:
+            raise click.UsageError("--new-key makes a key and nothing else.")
+        if name is None:
+            raise click.UsageError("--new-key needs --name: what the log is called in notes.")
+        _make_key(new_key, name)
+        return
+    if name is not None:
+        raise click.UsageError("--name is for --new-key: a key has its name.")
+    if (key_file is None) != (state is None):
+        raise click.UsageError("--sign and --state go together.")
+    if first and key_file is None:
+        raise click.UsageError("--first is for --sign.")
+    with connect(chosen(dsn)) as connection:
+        log = Chronicle(connection)
+        if key_file is None or state is None:
+            click.echo(log.checkpoint(), nl=False)
+        else:
+            key = SigningKey.from_file(key_file)
+            click.echo(CheckpointSigner(key, state).sign(log, first=first), nl=False)
+
+
+def _make_key(path: Path, name: str) -> None:
+    try:
+        key = SigningKey.generate(name)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--name") from error
+    with new_file(path) as write:
+        write(key.text())
+    click.echo(key.verifier.text())
+    click.echo(
+        f"The key to sign with is in {path}; above is the one to verify with. Give that to whoever "
+        "verifies, by a way that does not lead through the database.",
+        err=True,
+    )
