@@ -30,7 +30,7 @@ def test_bench_gives_every_row() -> None:
     rows = {result["name"]: result["rows"] for result in json.loads(ran.stdout)["results"]}
     assert list(rows) == [
         *("log", "capture", "context", "context, calls", "pgbench", "peers", "peers, bytes"),
-        *("reads", "stream", "stream, polls"),
+        *("reads", "stream", "stream, polls", "seal", "seal, bytes", "seal, writers"),
     ]
     assert [(row["transactions"], row["event"]) for row in rows["log"]] == [
         *product(["one for all"], ["small", "full", "full, context set"]),
@@ -82,6 +82,11 @@ def test_bench_gives_every_row() -> None:
         ("all, by the Python client", 1_000),
     ]
     assert [row["poll"] for row in rows["stream, polls"]] == ["finds nothing"]
+    assert [row["work"] for row in rows["seal"]] == ["seal_events", "verify_log"]
+    assert [row["batch"] for row in rows["seal, bytes"]] == [10_000, 10]
+    assert [(row["clients"], row["synchronous_commit"]) for row in rows["seal, writers"]] == list(
+        product((1, 4), ("off", "on"))
+    )
 
 
 def test_what_is_compared_changes_turns_and_the_first_round_is_not_counted() -> None:

@@ -12,6 +12,7 @@ from . import (
     logging_cost,
     peers_cost,
     reads_cost,
+    seal_cost,
     stream_cost,
     workload_cost,
 )
@@ -27,6 +28,7 @@ _MEASUREMENTS: Mapping[str, Callable[[Setting], Iterable[Result]]] = {
     peers_cost.NAME: peers_cost.measure,
     reads_cost.NAME: reads_cost.measure,
     stream_cost.NAME: stream_cost.measure,
+    seal_cost.NAME: seal_cost.measure,
 }
 
 

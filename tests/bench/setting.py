@@ -49,6 +49,7 @@ class Sizes:
     pgbench_length: tuple[str, str] = ("-T", "1")
     events: int = 5_000_000
     streamed_events: int = 200_000
+    sealed_events: int = 100_000
 
 
 TINY = Sizes(
@@ -59,6 +60,7 @@ TINY = Sizes(
     pgbench_length=("-t", "5"),
     events=20_000,
     streamed_events=2_000,
+    sealed_events=1_000,
 )
 """Enough to see that everything runs; the figures mean nothing."""
 

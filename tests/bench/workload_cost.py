@@ -1,7 +1,5 @@
 """What it takes from pgbench's TPC-B that its four tables are tracked."""
 
-import re
-import subprocess
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
@@ -9,10 +7,12 @@ from statistics import median
 
 from psycopg import sql
 
+from . import pgbench
 from .clocks import Clock, server_clock
+from .pgbench import Load
 from .report import Result
 from .rounds import Pair, Samples, ratios, run_rounds
-from .setting import APPLICATION, INSTALLER, Connection, Setting
+from .setting import INSTALLER, Connection, Setting
 
 NAME = "pgbench"
 
@@ -23,16 +23,6 @@ _ABOUT = (
 
 _CLIENTS = (1, 4)
 _SYNCHRONOUS_COMMIT = ("off", "on")
-_TABLES = ("pgbench_accounts", "pgbench_branches", "pgbench_tellers", "pgbench_history")
-
-_TPS = re.compile(r"^tps = ([0-9.]+)", re.MULTILINE)
-_TRANSACTIONS = re.compile(r"^number of transactions actually processed: ([0-9]+)", re.MULTILINE)
-
-
-@dataclass(frozen=True, slots=True)
-class _Load:
-    clients: int
-    synchronous_commit: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +33,13 @@ class _Sample:
 
 def measure(setting: Setting) -> Result:
     """Measures each load."""
-    loads = [_Load(*load) for load in product(_CLIENTS, _SYNCHRONOUS_COMMIT)]
-    _fill_tables(setting)
+    loads = [Load(*load) for load in product(_CLIENTS, _SYNCHRONOUS_COMMIT)]
+    pgbench.fill_tables(setting)
     with setting.connect(INSTALLER) as owner:
         clock = server_clock(owner.info.backend_pid)
         tracking = _Tracking(owner)
         pairs = [_pair(setting, load, tracking, clock) for load in loads]
-        taken = run_rounds(pairs, setting.rounds, between=partial(_vacuum, owner))
+        taken = run_rounds(pairs, setting.rounds, between=partial(pgbench.vacuum, owner))
     return Result(
         NAME, _ABOUT, [_row(load, samples) for load, samples in zip(loads, taken, strict=True)]
     )
@@ -67,74 +57,22 @@ class _Tracking:
         if is_on == self._is_on:
             return
         function = sql.Identifier("chronicle", "enable_tracking" if is_on else "disable_tracking")
-        for table in _TABLES:
+        for table in pgbench.TABLES:
             self._owner.execute(sql.SQL("select {}(%s::regclass)").format(function), (table,))
         self._is_on = is_on
 
 
-def _fill_tables(setting: Setting) -> None:
-    _pgbench(setting, INSTALLER, "-i", "-q", "-s", str(setting.sizes.pgbench_scale))
-    with setting.connect(INSTALLER) as owner:
-        owner.execute(
-            sql.SQL("grant select, insert, update on {} to {}").format(
-                sql.SQL(", ").join(map(sql.Identifier, _TABLES)), sql.Identifier(APPLICATION)
-            )
-        )
-
-
-def _vacuum(owner: Connection) -> None:
-    owner.execute(sql.SQL("vacuum {}").format(sql.SQL(", ").join(map(sql.Identifier, _TABLES))))
-
-
-def _pair(setting: Setting, load: _Load, tracking: _Tracking, clock: Clock) -> Pair[_Sample]:
+def _pair(setting: Setting, load: Load, tracking: _Tracking, clock: Clock) -> Pair[_Sample]:
     def turn(is_tracked: bool) -> _Sample:
         tracking.set(is_tracked)
         start = clock()
-        said = _run(setting, load)
-        return _Sample(_found(_TPS, said), (clock() - start) / _found(_TRANSACTIONS, said) * 1e6)
+        ran = pgbench.run(setting, load)
+        return _Sample(ran.tps, (clock() - start) / ran.transactions * 1e6)
 
     return Pair(partial(turn, False), partial(turn, True))
 
 
-def _run(setting: Setting, load: _Load) -> str:
-    return _pgbench(
-        setting,
-        APPLICATION,
-        *(
-            "-n",
-            "-M",
-            "prepared",
-            "-c",
-            str(load.clients),
-            "-j",
-            "1",
-            *setting.sizes.pgbench_length,
-        ),
-        options=f"-c synchronous_commit={load.synchronous_commit}",
-    )
-
-
-def _found(pattern: re.Pattern[str], said: str) -> float:
-    figure = pattern.search(said)
-    if figure is None:
-        raise RuntimeError(f"pgbench does not give a figure: {said}")
-    return float(figure[1])
-
-
-def _pgbench(setting: Setting, user: str, *arguments: str, options: str = "") -> str:
-    result = subprocess.run(
-        [setting.server.program("pgbench"), *arguments],
-        check=False,
-        capture_output=True,
-        text=True,
-        env=setting.environment(user) | {"PGOPTIONS": options},
-    )
-    if result.returncode != 0:
-        raise RuntimeError(f"pgbench failed: {result.stderr.strip()}")
-    return result.stdout
-
-
-def _row(load: _Load, samples: Samples[_Sample]) -> dict[str, str | int | float]:
+def _row(load: Load, samples: Samples[_Sample]) -> dict[str, str | int | float]:
     bare_tps, ours_tps = ([s.tps for s in side] for side in (samples.bare, samples.ours))
     bare_cpu, ours_cpu = ([s.cpu_us for s in side] for side in (samples.bare, samples.ours))
     return {
