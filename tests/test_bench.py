@@ -82,8 +82,10 @@ def test_bench_gives_every_row() -> None:
         ("all, by the Python client", 1_000),
     ]
     assert [row["poll"] for row in rows["stream, polls"]] == ["finds nothing"]
-    assert [row["work"] for row in rows["seal"]] == ["seal_events", "verify_log"]
-    assert [row["batch"] for row in rows["seal, bytes"]] == [10_000, 10]
+    assert [(row["events_a_batch"], row["work"]) for row in rows["seal"]] == list(
+        product((10_000, 10), ("seal_events", "verify_log"))
+    )
+    assert [row["events_a_batch"] for row in rows["seal, bytes"]] == [10_000, 10]
     assert [(row["clients"], row["synchronous_commit"]) for row in rows["seal, writers"]] == list(
         product((1, 4), ("off", "on"))
     )

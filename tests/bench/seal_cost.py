@@ -37,15 +37,15 @@ _ABOUT_WRITERS = (
 
 _ABOUT_BYTES = "bytes on the disk for each event, indexes included: of the event, and of its seal"
 
-_LOG = "bench_seal"
 _WRITERS = "bench_seal_writers"
 
 _SEALER = "bench_sealer"
 """Seals and verifies; a member of both roles."""
 
 _EVENTS_A_TRANSACTION = 100
-_BATCH = 10_000
-_SMALL_BATCH = 10
+
+_BATCHES = (10_000, 10)
+"""How many events are sealed at a time, and are a batch."""
 
 _ROUNDS_A_SECOND = 10
 """So often the sealer seals while others write."""
@@ -71,12 +71,19 @@ def measure(setting: Setting) -> Iterator[Result]:
     setting.execute_as_superuser(
         f"create role {_SEALER} login in role chronicle_admin, chronicle_auditor"
     )
-    _prepare(setting, _LOG)
-    count = setting.sizes.sealed_events
-    _fill(setting, count)
-    with setting.connect(_SEALER, _LOG) as session:
-        yield Result(NAME, f"{_ABOUT}; {count:,} events", list(_rates(setting, session, count)))
-        yield Result(f"{NAME}, bytes", _ABOUT_BYTES, list(_bytes(setting, session, count)))
+    rates: list[Mapping[str, Value]] = []
+    kept: list[Mapping[str, Value]] = []
+    for batch in _BATCHES:
+        # Of small batches fewer events tell as much.
+        count = setting.sizes.sealed_events // (1 if batch == _BATCHES[0] else 10)
+        database = f"bench_seal_{batch}"
+        _prepare(setting, database)
+        _fill(setting, database, count)
+        with setting.connect(_SEALER, database) as session:
+            rates += _rates(setting, session, batch, count)
+        kept.append(_bytes(setting, database, batch, count))
+    yield Result(NAME, _ABOUT, rates)
+    yield Result(f"{NAME}, bytes", _ABOUT_BYTES, kept)
     yield _measure_writers(setting)
 
 
@@ -85,8 +92,8 @@ def _prepare(setting: Setting, database: str) -> None:
     migrate(setting.server.dsn(database, INSTALLER))
 
 
-def _fill(setting: Setting, count: int) -> None:
-    with setting.connect(APPLICATION, _LOG) as application:
+def _fill(setting: Setting, database: str, count: int) -> None:
+    with setting.connect(APPLICATION, database) as application:
         for first in range(0, count, _EVENTS_A_TRANSACTION):
             application.execute(
                 "select from chronicle.log_audit_events(%s)",
@@ -113,36 +120,38 @@ def _event(number: int) -> Mapping[str, object]:
 # The sealer and the auditor.
 
 
-def _rates(setting: Setting, session: Connection, count: int) -> Iterator[Mapping[str, Value]]:
+def _rates(
+    setting: Setting, session: Connection, batch: int, count: int
+) -> Iterator[Mapping[str, Value]]:
     session.execute("set max_parallel_workers_per_gather = 0")
     clock = backend_clock(session.info.backend_pid)
 
-    def time_it(work: Callable[[Connection], int]) -> float:
+    def time_it(work: Callable[[], int]) -> float:
         start = clock()
-        done = work(session)
+        done = work()
         taken = clock() - start
         if done != count:
             raise RuntimeError(f"{done} events instead of {count}")
         return taken / count * 1e6
 
-    plain = partial(time_it, _hash)
-    for work, ours in (("seal_events", _seal_in_vain), ("verify_log", _verify)):
-        if ours is _verify:
-            _seal(session, _BATCH)
-        (samples,) = run_rounds([Pair(plain, partial(time_it, ours))], setting.rounds)
+    def row(name: str, work: Callable[[], int]) -> Mapping[str, Value]:
+        plain = partial(_number, session, _PLAIN)
+        pair = Pair(partial(time_it, plain), partial(time_it, work))
+        (samples,) = run_rounds([pair], setting.rounds)
         taken = median(samples.ours)
-        yield {
-            "work": work,
-            "batch": _BATCH,
+        return {
+            "work": name,
+            "events_a_batch": batch,
+            "events": count,
             "sha256_us": median(samples.bare),
             "ours_us": taken,
             "ratio": median(ratios(samples.ours, samples.bare)),
             "events_a_second": round(1e6 / taken),
         }
 
-
-def _hash(session: Connection) -> int:
-    return _number(session, _PLAIN)
+    yield row("seal_events", partial(_seal_in_vain, session, batch))
+    _seal(session, batch)
+    yield row("verify_log", partial(_verify, session))
 
 
 def _seal(session: Connection, batch: int) -> int:
@@ -152,10 +161,10 @@ def _seal(session: Connection, batch: int) -> int:
     return sealed
 
 
-def _seal_in_vain(session: Connection) -> int:
+def _seal_in_vain(session: Connection, batch: int) -> int:
     """Seals and takes it back, so that it can be done again."""
     with session.transaction(force_rollback=True):
-        return _seal(session, _BATCH)
+        return _seal(session, batch)
 
 
 def _verify(session: Connection) -> int:
@@ -171,23 +180,16 @@ def _number(session: Connection, query: str) -> int:
     return int(found[0] or 0)
 
 
-# What it keeps.
-
-
-def _bytes(setting: Setting, session: Connection, count: int) -> Iterator[Mapping[str, Value]]:
-    """Of the large batches that are there, and of small ones that are added."""
-    with setting.connect("postgres", _LOG) as superuser:
+def _bytes(setting: Setting, database: str, batch: int, count: int) -> Mapping[str, Value]:
+    with setting.connect("postgres", database) as superuser:
         # What was sealed in vain has left its room.
         for table in ("seal_batches", "seal_leaves", "seal_nodes"):
             superuser.execute(sql.SQL("vacuum full {}").format(sql.Identifier("chronicle", table)))
-        event_bytes = _number(superuser, _EVENT_BYTES) / count
-        before = _number(superuser, _SEAL_BYTES)
-        yield {"batch": _BATCH, "event_bytes": event_bytes, "seal_bytes": before / count}
-        added = max(count // 10, _EVENTS_A_TRANSACTION)
-        _fill(setting, added)
-        _seal(session, _SMALL_BATCH)
-        seal_bytes = (_number(superuser, _SEAL_BYTES) - before) / added
-        yield {"batch": _SMALL_BATCH, "event_bytes": event_bytes, "seal_bytes": seal_bytes}
+        return {
+            "events_a_batch": batch,
+            "event_bytes": _number(superuser, _EVENT_BYTES) / count,
+            "seal_bytes": _number(superuser, _SEAL_BYTES) / count,
+        }
 
 
 # The writers.
