@@ -350,12 +350,12 @@ STEPS = ["sync the new file", "rename log.state.new to log.state", "sync the dir
 def test_note_is_on_the_disk_before_it_is_given_out(
     signer: CheckpointSigner, state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    steps: list[str] = []
+    seen: list[tuple[str, dict[str, str]]] = []
     with monkeypatch.context() as patched:
-        _watched(patched, steps.append)
+        _watched(patched, lambda step: seen.append((step, kept(state))))
         note = signer.sign(MemoryLog(batches(4)))
-    assert steps == STEPS
-    assert kept(state) == {"log.state": note}
+    written = {"log.state": expected(3), "log.state.new": note}
+    assert seen == list(zip(STEPS, [written, written, {"log.state": note}], strict=True))
 
 
 @pytest.mark.parametrize("step", STEPS)
