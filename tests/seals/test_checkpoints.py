@@ -49,7 +49,7 @@ def test_checkpoint_is_three_lines() -> None:
     assert TEXT == "acme.example/log\n42\nSBNJTRN+FjG7owHVrKtue7eqdM4RhdRWVl71HXN2d7I=\n"
 
 
-origins = st.text(min_size=1).filter(lambda text: "\n" not in text)
+origins = st.text(min_size=1).filter(str.isprintable)
 
 
 @given(origin=origins, size=st.integers(1, 2**63 - 1), root=st.binary(min_size=32, max_size=32))
@@ -84,6 +84,7 @@ def test_empty_log_has_the_root_of_the_empty_tree_and_no_other() -> None:
         TEXT.replace("42", "4_2"),
         TEXT.replace("42", "4.2"),
         TEXT.replace("42", "0x42"),
+        TEXT.replace("42", "4٢"),
         TEXT.replace("42", "٤٢"),
         TEXT.replace("42", "1" + "0" * 19),
         TEXT.replace("\n", "\r\n"),
@@ -109,9 +110,12 @@ def test_root_is_written_in_one_way_only() -> None:
 
 def test_what_no_log_can_be_is_no_checkpoint() -> None:
     assert refusal(TEXT.replace("42", str(2**63))) == f"no log has {2**63} batches"
+    unprintable = "the origin of the checkpoint can not be printed\nDETAIL: "
     for origin, size, root, message in (
-        ("", 1, ROOT, "the origin of a checkpoint is one line"),
-        ("a\nb", 1, ROOT, "the origin of a checkpoint is one line"),
+        ("", 1, ROOT, "the checkpoint has no origin"),
+        ("a\nb", 1, ROOT, f"{unprintable}'a\\nb'"),
+        ("\x9b2J", 1, ROOT, f"{unprintable}'\\x9b2J'"),
+        ("\u202eb", 1, ROOT, f"{unprintable}'\\u202eb'"),
         ("a", -1, ROOT, "no log has -1 batches"),
         ("a", 1, ROOT[:-1], "the root has 31 bytes, not 32"),
         ("a", 1, ROOT + b"\0", "the root has 33 bytes, not 32"),

@@ -65,10 +65,16 @@ def test_text_with_empty_lines_ends_at_the_last_one() -> None:
     assert str(refusal(f"{text}\n{C2SP['signature_of_unknown_key']}")) == (
         "the note is not signed with the key\n"
         "DETAIL: The key is PeterNeumann+c74f20a3, and it is signed with "
-        "quasimodo.example/salvatore+367ba04b.\n"
+        "'quasimodo.example/salvatore'+367ba04b.\n"
         "HINT: If the key was replaced, verify with the one of that time."
     )
     assert notes.verify(notes.sign("\n\n", PETER), PETER.verifier) == "\n\n"
+
+
+def test_name_that_another_chose_does_not_reach_the_terminal() -> None:
+    shown = refusal(f"{TEXT}\n{line(chr(0x9B) + '2J', bytes(68))}").detail
+    assert shown is not None
+    assert shown.endswith("signed with '\\x9b2J'+00000000.")
 
 
 def test_signatures_of_others_are_ignored_before_and_behind_ours() -> None:
@@ -255,7 +261,9 @@ def test_secret_of_a_key_is_in_no_message() -> None:
     "name", ["", "a b", "a+b", "a\nb", "a\tb", "\N{EM SPACE}", "\x07", "\ud800"]
 )
 def test_name_that_no_note_can_carry_is_refused(name: str) -> None:
-    expected = f"{name!r} is no name of a key: it has no spaces, plus or control signs"
+    expected = (
+        f"{name!r} is no name of a key: it has spaces, a plus or control characters, or nothing"
+    )
     for make in (SigningKey, VerifierKey):
         with pytest.raises(ValueError, match=r"^") as refused:
             make(name, bytes(32))

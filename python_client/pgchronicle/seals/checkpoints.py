@@ -30,8 +30,13 @@ class Checkpoint:
     root: bytes
 
     def __post_init__(self) -> None:
-        if not self.origin or "\n" in self.origin:
-            raise VerificationError("the origin of a checkpoint is one line")
+        if not self.origin:
+            raise VerificationError("the checkpoint has no origin")
+        # People are shown it, and where nobody signed it, it may do things to a terminal.
+        if not self.origin.isprintable():
+            raise VerificationError(
+                "the origin of the checkpoint can not be printed", detail=f"{self.origin!r}"
+            )
         if not 0 <= self.size <= _LARGEST:
             raise VerificationError(f"no log has {self.size} batches")
         if len(self.root) != merkle.HASH_SIZE:
