@@ -38,6 +38,8 @@ def month_days(text: str) -> tuple[int, int]:
     Raises:
         ValueError: the calendar has no such month, or it is spelled in another way.
     """
+    if not _is_day(f"{text}-01"):
+        raise ValueError(f"{text!r} is no month: it should be as 2026-11")
     first = day_number(f"{text}-01")
     # The first of the next month is 28 to 31 days on.
     length = next(n for n in range(28, 32) if not _is_day(f"{text}-{n + 1:02}"))

@@ -61,6 +61,8 @@ class SealedEvent:
             VerificationError: they are not as ``members`` has them.
         """
         fields = _spelling.texts(event, len(EVENT_FIELDS))
+        # It is what people are told of the event, so it must not be able to say anything else.
+        _spelling.uuid(fields[0])
         given = _spelling.members(payload)
         if given.keys() == {"digest"}:
             return cls(fields, _spelling.hash_(given["digest"]))

@@ -14,7 +14,6 @@ Object: TypeAlias = dict[str, Any]
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
-# Whoever reads a line in whole has to hold it in memory.
 _LONGEST_SHOWN = 60
 
 
@@ -54,7 +53,7 @@ def members(value: object) -> Object:
         VerificationError: it is none.
     """
     if not isinstance(value, dict):
-        raise VerificationError(f"here should be an object, not {_shown_value(value)}")
+        raise VerificationError(f"here should be an object, not {shown(value)}")
     return cast(Object, value)
 
 
@@ -67,7 +66,7 @@ def check_members(value: object, *names: str) -> Object:
     found = members(value)
     if found.keys() != set(names):
         raise VerificationError(
-            f"here should be {_listed(names)}", detail=f"There is {_listed(sorted(found))}."
+            f"here should be {_listed(names)}", detail=f"There is {shown(sorted(found))}."
         )
     return found
 
@@ -78,7 +77,7 @@ def text(value: object) -> str:
         VerificationError: it is no text.
     """
     if not isinstance(value, str):
-        raise VerificationError(f"here should be a text, not {_shown_value(value)}")
+        raise VerificationError(f"here should be a text, not {shown(value)}")
     return value
 
 
@@ -104,9 +103,7 @@ def count(value: object) -> int:
         VerificationError: it is none.
     """
     if type(value) is not int or value < 0:
-        raise VerificationError(
-            f"here should be a number that is not negative, not {_shown_value(value)}"
-        )
+        raise VerificationError(f"here should be a number that is not negative, not {shown(value)}")
     return value
 
 
@@ -119,7 +116,7 @@ def hash_(value: object) -> bytes:
     found = text(value)
     if len(found) != 64 or not set(found) <= set("0123456789abcdef"):
         raise VerificationError(
-            f"here should be 64 hexadecimal digits in lower case, not {_shown_value(value)}"
+            f"here should be 64 hexadecimal digits in lower case, not {shown(value)}"
         )
     return bytes.fromhex(found)
 
@@ -131,7 +128,7 @@ def hashes(value: object) -> list[bytes]:
         VerificationError: it is none.
     """
     if not isinstance(value, list):
-        raise VerificationError(f"here should be a list of hashes, not {_shown_value(value)}")
+        raise VerificationError(f"here should be a list of hashes, not {shown(value)}")
     return [hash_(each) for each in cast(list[object], value)]
 
 
@@ -147,19 +144,20 @@ def uuid(value: object) -> UUID:
     except ValueError:
         parsed = None
     if parsed is None or str(parsed) != found:
-        raise VerificationError(f"here should be a uuid in lower case, not {_shown_value(value)}")
+        raise VerificationError(f"here should be a uuid in lower case, not {shown(value)}")
     return parsed
 
 
-def _listed(names: object) -> str:
-    found = [f'"{name}"' for name in cast(tuple[str, ...], names)]
-    return " and ".join([", ".join(found[:-1]), found[-1]] if len(found) > 1 else found) or "none"
+def _listed(names: tuple[str, ...]) -> str:
+    *others, last = [f'"{name}"' for name in names]
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def _shown(line: bytes) -> str:
     return f"It begins with {line[:_LONGEST_SHOWN]!r}." if line else "It is empty."
 
 
-def _shown_value(value: object) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= _LONGEST_SHOWN else f"{shown[:_LONGEST_SHOWN]}..."
+def shown(value: object) -> str:
+    """A value from a file, so that it can neither fill nor command a terminal."""
+    said = repr(value)
+    return said if len(said) <= _LONGEST_SHOWN else f"{said[:_LONGEST_SHOWN]}..."

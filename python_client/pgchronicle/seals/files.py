@@ -6,7 +6,6 @@ batch of the month its events, of which the root of the batch is. docs/format.md
 """
 
 from collections.abc import Callable, Iterable
-from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -87,7 +86,7 @@ class _Header:
         if members.get("format") != FORMAT:
             raise VerificationError(
                 "this is no file with a sealed month",
-                detail=f'Its format is {members.get("format")!r}, and should be "{FORMAT}".',
+                detail=f"Its format is {_spelling.shown(members.get('format'))}, not {FORMAT!r}.",
             )
         vouching = _vouching.member_name(members)
         _spelling.check_members(members, "batches", "events", "format", "log_id", "month", vouching)
@@ -111,9 +110,12 @@ def _verify(lines: _Lines, key: VerifierKey | None, progress: Progress) -> Seale
         _check_is_next(batch, log.size, header, lines.number)
         log.append(batch.leaf_hash())
         if header.month.has(batch):
-            erased += _verify_events(lines, batch, partial(_tell, progress, events, header.events))
-            batches += 1
-            events += batch.event_count
+            found = _Events(batch)
+            while found.count < batch.event_count:
+                lines.read(found.read)
+                progress(events + found.count, header.events)
+            found.check_are_all()
+            batches, events, erased = batches + 1, events + found.count, erased + found.erased
     lines.check_end()
     if log.root() != header.checkpoint.root:
         raise VerificationError(
@@ -139,34 +141,62 @@ def _verify(lines: _Lines, key: VerifierKey | None, progress: Progress) -> Seale
     )
 
 
-def _verify_events(lines: _Lines, batch: BatchRecord, progress: Callable[[int], None]) -> int:
-    """Checks the events of a batch; gives how many are erased."""
-    first_line = lines.number + 1
-    tree = RunningRoot()
-    erased = 0
-    seqs: list[int] = [batch.max_seq, batch.min_seq]
-    places: list[tuple[int, int]] = []
-    while tree.size < batch.event_count:
-        event = lines.read(_event)
-        event.check_belongs_to(batch)
+class _Events:
+    """The events of a batch as far as they were read."""
+
+    __slots__ = ("_batch", "_first", "_greatest_seq", "_last", "_least_seq", "_tree", "erased")
+
+    def __init__(self, batch: BatchRecord) -> None:
+        self._batch = batch
+        self._tree = RunningRoot()
+        self._first = self._last = (0, 0)
+        self._least_seq = self._greatest_seq = 0
+        self.erased = 0
+
+    @property
+    def count(self) -> int:
+        return self._tree.size
+
+    def read(self, members: Object) -> None:
+        """Takes the next one from its line."""
+        _spelling.check_members(members, "event", "payload")
+        event = SealedEvent.parse(members["event"], members["payload"])
+        event.check_belongs_to(self._batch)
         place = event.place
-        if places and place <= places[-1]:
+        if self.count == 0:
+            self._first = place
+            self._least_seq = self._greatest_seq = event.seq
+        elif place <= self._last:
+            raise VerificationError(f"event {event.event_id} is not in the order of its batch")
+        self._last = place
+        self._least_seq = min(self._least_seq, event.seq)
+        self._greatest_seq = max(self._greatest_seq, event.seq)
+        self._tree.append(event.leaf)
+        self.erased += event.payload is None
+
+    def check_are_all(self) -> None:
+        """
+        Raises:
+            VerificationError: these are not the events that the record is about.
+        """
+        batch = self._batch
+        if self._tree.root() != batch.root:
             raise VerificationError(
-                f"line {lines.number}: event {event.event_id} is not in the order of the batch"
+                f"the events of batch {batch.batch_number} are not those that were sealed",
+                detail=f"Their root is {self._tree.root().hex()}, and that of the batch is "
+                f"{batch.root.hex()}.",
+                hint="At least one of them was changed, added, removed or put elsewhere.",
             )
-        places[1:] = [place]
-        seqs = [min(seqs[0], place[1]), max(seqs[1], place[1])]
-        tree.append(event.leaf)
-        erased += event.payload is None
-        progress(tree.size)
-    if tree.root() != batch.root:
-        raise VerificationError(
-            f"the events of batch {batch.batch_number} are not those that were sealed",
-            detail=f"They are in the lines {first_line} to {lines.number}. Their root is "
-            f"{tree.root().hex()}, and that of the batch is {batch.root.hex()}.",
-            hint="At least one of them was changed, added, removed or put elsewhere.",
-        )
-    return erased
+        if (self._first, self._last, self._least_seq, self._greatest_seq) != (
+            (batch.from_transaction_id, batch.from_seq),
+            (batch.to_transaction_id, batch.to_seq),
+            batch.min_seq,
+            batch.max_seq,
+        ):
+            raise VerificationError(
+                f"the record of batch {batch.batch_number} is not about its events",
+                detail="They do not begin or end where it says.",
+            )
 
 
 def _check_is_next(batch: BatchRecord, number: int, header: _Header, line: int) -> None:
@@ -182,15 +212,6 @@ def _check_is_next(batch: BatchRecord, number: int, header: _Header, line: int) 
 
 def _batch(members: Object) -> BatchRecord:
     return BatchRecord.parse(_spelling.text(_spelling.check_members(members, "batch")["batch"]))
-
-
-def _event(members: Object) -> SealedEvent:
-    _spelling.check_members(members, "event", "payload")
-    return SealedEvent.parse(members["event"], members["payload"])
-
-
-def _tell(progress: Progress, before: int, total: int, done: int) -> None:
-    progress(before + done, total)
 
 
 def _nothing(_: int, __: int) -> None:

@@ -120,5 +120,5 @@ def _check_format(members: Mapping[str, Any]) -> None:
     if members.get("format") != FORMAT:
         raise VerificationError(
             "this is no proof of an event",
-            detail=f'Its format is {members.get("format")!r}, and should be "{FORMAT}".',
+            detail=f"Its format is {_spelling.shown(members.get('format'))}, not {FORMAT!r}.",
         )
