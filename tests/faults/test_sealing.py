@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from psycopg import IsolationLevel
 
-from ask import rows, run, sqlstate, value, values, wait_until_blocked
+from ask import Refusal, refusal, rows, run, sqlstate, value, values, wait_until_blocked
 from capturing import track
 from faults.readers import ColumnReader
 from faults.sealers import DoomedSealer, Sealer, Witness
@@ -282,17 +282,17 @@ def test_under_one_snapshot_sealing_is_refused(
     log(app, "a")
     old = log_database.connect("admin")
     old.isolation_level = isolation
-    assert sqlstate(old, "select chronicle.seal_events()") == "25001"
+    assert refusal(old, "select chronicle.seal_events()") == Refusal(
+        "25001",
+        "sealing needs the isolation level READ COMMITTED",
+        f"This transaction runs under {isolation.name.replace('_', ' ')}.",
+        "Call it in a transaction of its own: begin transaction isolation level read committed.",
+    )
     old.rollback()
     old.isolation_level = IsolationLevel.READ_COMMITTED
     assert seal(old) == 1
     old.commit()
     assert sealed(auditor) == [["a"]]
-
-
-@pytest.mark.parametrize("limit", ["0", "-1", "null"])
-def test_a_limit_that_is_none_is_refused(admin: Connection, limit: str) -> None:
-    assert sqlstate(admin, f"select chronicle.seal_events({limit})") == "22023"
 
 
 def test_a_transaction_that_seals_leaves_what_it_writes_itself_to_the_next(
@@ -420,16 +420,43 @@ def test_while_a_sealer_holds_its_transaction_open_writers_and_readers_go_on(
     assert sealed(auditor) == [["a"]]
 
 
-def test_a_session_that_commits_asynchronously_seals_synchronously(
-    log_database: Database, app: Connection
+@pytest.mark.parametrize(
+    ("setting", "becomes"),
+    [
+        *((weaker, "on") for weaker in ("off", "local", "remote_write")),
+        *((kept, kept) for kept in ("on", "remote_apply")),
+    ],
+)
+def test_a_seal_is_committed_no_weaker_than_to_the_disk(
+    log_database: Database, app: Connection, setting: str, becomes: str
 ) -> None:
     """A checkpoint that was given out must not be lost in a crash."""
-    session = log_database.connect("admin", options="-c synchronous_commit=off")
+    session = log_database.connect(
+        "admin", autocommit=True, options=f"-c synchronous_commit={setting}"
+    )
     log(app, "a")
     with session.transaction():
         assert seal(session) == 1
-        assert value(session, "show synchronous_commit") == "on"
-    assert value(session, "show synchronous_commit") == "off"
+        assert value(session, "show synchronous_commit") == becomes
+    assert value(session, "show synchronous_commit") == setting
+
+
+def test_a_seal_in_a_prepared_transaction_counts_when_that_is_committed(
+    log_database: Database, app: Connection, admin: Connection, auditor: Connection
+) -> None:
+    log(app, "a")
+    preparing = log_database.connect("admin")
+    assert seal(preparing) == 1
+    preparing.execute("prepare transaction 'sealing'")
+    log(app, "b")
+    admin.execute("set lock_timeout = '1ms'")
+    assert sqlstate(admin, "select chronicle.seal_events()") == "55P03"
+    assert sealed(auditor) == []
+    assert status(auditor).held_back_by == 'prepared transaction "sealing"'
+    run(admin, "commit prepared 'sealing'")
+    assert sealed(auditor) == [["a"]]
+    assert seal(admin) == 1
+    assert sealed(auditor) == [["a"], ["b"]]
 
 
 def test_a_standby_seals_nothing_and_is_verified(
@@ -449,13 +476,18 @@ def test_a_standby_seals_nothing_and_is_verified(
             there = replica.connect("auditor", autocommit=True)
             wait_for_replay(superuser, there)
             sealer = replica.connect("admin", autocommit=True)
-            assert sqlstate(sealer, "select chronicle.seal_events()") == "55000"
+            assert refusal(sealer, "select chronicle.seal_events()") == Refusal(
+                "55000",
+                "nothing is sealed: the server is a standby",
+                None,
+                "Seal on the primary.",
+            )
             assert sealed(there) == sealed(auditor) == [["a"], ["b"], ["c"]]
             for size in range(4):
                 assert checkpoint(there, size) == checkpoint(auditor, size)
                 proof = "select chronicle.consistency_proof(%s, 3)"
                 assert value(there, proof, (size,)) == value(auditor, proof, (size,))
-            assert status(there).batches == 3
+            assert (status(there).batches, status(there).problem) == (3, "the server is a standby")
             assert seal(admin) == 1
             wait_for_replay(superuser, there)
             assert sealed(there) == [["a"], ["b"], ["c"], ["d"]]
