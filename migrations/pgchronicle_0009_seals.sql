@@ -1654,7 +1654,7 @@ as $$
 $$;
 
 comment on function chronicle.erased_digest(uuid) is
-'The digest of the payload that an event had before it was erased; null when it was not.';
+'Private. The digest of the payload that an event had before it was erased; null when it was not.';
 
 revoke execute on function chronicle.erased_digest(uuid) from public;
 grant execute on function chronicle.erased_digest(uuid) to chronicle_reader;
@@ -2328,6 +2328,10 @@ begin
         'An erasure finds the events of a subject wherever they are.';
         comment on policy events_eraser_updates on chronicle.events is
         'An erasure empties payloads; nothing else gets past the triggers.';
+        perform chronicle.log_management_event(
+            'create', 'chronicle.erasure.enable', 'chronicle.erasure', 'chronicle_eraser', null,
+            null
+        );
     end if;
     for v_function in
         select p.oid::regprocedure::text
@@ -2351,8 +2355,8 @@ $$;
 
 comment on function chronicle.enable_erasure() is
 'Makes chronicle.erase_payload and chronicle.erase_subject work: a role chronicle_eraser, which owns
-them and may empty payloads and nothing else. Harmless to repeat. For the role that installed
-pgchronicle. Errors: 42501 for one that may not make roles.
+them and may empty payloads and nothing else; an event tells of it. Harmless to repeat. For the role
+that installed pgchronicle. Errors: 42501 for one that may not make roles.
 Example: select chronicle.enable_erasure();';
 
 revoke execute on function chronicle.enable_erasure() from public;

@@ -25,6 +25,16 @@ NO_PINNED_PATH = {
     "chronicle.settled_after(bigint)": "a default of every event, which inlines",
     "chronicle.current_epoch()": "a constant that is a default of every event, which inlines",
     "chronicle.uuid_v7_from(uuid)": "inlines into what logs and captures, as the former does",
+    **{
+        f"chronicle.{function}": "inlines into what hashes events by the thousand"
+        for function in (
+            *("event_fields(chronicle.events)", "payload_fields(chronicle.events)"),
+            *("payload_digest(chronicle.events)", "event_leaf(chronicle.events,bytea)"),
+            "microseconds(timestamp with time zone)",
+            "event_leaves(integer,bigint,bigint,bigint,bigint)",
+            "batch_of(integer,timestamp with time zone,bigint,bigint)",
+        )
+    },
     "chronicle.merge_images(jsonb)": "an aggregate, which takes no settings",
     "chronicle.carry_out_undo(text,uuid)": "the application's triggers fire in it, by its own path",
     "chronicle.revert_event(uuid,boolean)": "hands that path on to the former",
@@ -43,7 +53,9 @@ DEFINERS = {
         )
         for what in ("record", "table", "transaction")
     },
+    "chronicle.begin_epoch": ("chronicle_owner", "shuts writers out, and changes what they write"),
     "chronicle.begin_import": ("chronicle_writer", "the list of imports is written through it"),
+    "chronicle.checkpoint": ("chronicle_sealer", "reads hashes of the log's tree"),
     "chronicle.confirm_row_capture": (
         "chronicle_writer",
         "closes the functions that the writer owns",
@@ -52,6 +64,7 @@ DEFINERS = {
         "chronicle_table_reader",
         "closes the function that the reader of tables owns",
     ),
+    "chronicle.consistency_proof": ("chronicle_sealer", "reads hashes of the log's tree"),
     "chronicle.create_capture_functions": ("chronicle_writer", "makes what runs as the writer"),
     "chronicle.create_truncate_function": (
         "chronicle_table_reader",
@@ -62,6 +75,12 @@ DEFINERS = {
         "finds by an index what readers can not; ids only",
     ),
     "chronicle.ensure_partitions": ("chronicle_owner", "a partition belongs to the table's owner"),
+    **{
+        f"chronicle.erase_{what}": ("chronicle_owner", "the eraser's, once erasure is enabled")
+        for what in ("events", "payload", "subject")
+    },
+    "chronicle.erased_digest": ("chronicle_sealer", "reads the digest of what was erased"),
+    "chronicle.greatest_seq": ("chronicle_sealer", "sees every event, and tells a number"),
     "chronicle.has_departures": ("chronicle_sealer", "sees every event, and tells yes or no"),
     "chronicle.is_context_sealed": ("chronicle_verifier", "reads a secret, and tells yes or no"),
     "chronicle.is_event_imported": ("chronicle_sealer", "sees every event, and tells yes or no"),
@@ -89,9 +108,13 @@ DEFINERS = {
     "chronicle.remove_trusted_gateway": ("chronicle_owner", "the list is written through it alone"),
     "chronicle.retire_context_key": ("chronicle_owner", "the keys are written through it alone"),
     "chronicle.retire_tracked_table": ("chronicle_owner", "drops what the writer owns"),
+    "chronicle.seal_events": ("chronicle_sealer", "reads every event, and writes its seal"),
+    "chronicle.sealed_place": ("chronicle_sealer", "reads the hashes beside an event's"),
+    "chronicle.sealing_state": ("chronicle_sealer", "tells a time of events, and counts"),
     "chronicle.transaction_events": ("chronicle_sealer", "tells ids, to what records an undo only"),
     "chronicle.set_signed_context": ("chronicle_verifier", "reads the keys of tokens"),
     "chronicle.set_setting": ("chronicle_owner", "the settings are written through it alone"),
+    "chronicle.verify_log": ("chronicle_sealer", "reads every event, and tells what is wrong"),
 }
 """Functions with the rights of their owner, who that is, and what the rights are for."""
 
@@ -104,6 +127,10 @@ TABLE_GRANTS = {
     ("chronicle.administrators", "chronicle_reader", "SELECT"),
     ("chronicle.context_keys", "chronicle_admin", "SELECT"),
     ("chronicle.context_secrets", "chronicle_verifier", "SELECT"),
+    ("chronicle.epochs", "chronicle_reader", "SELECT"),
+    ("chronicle.epochs", "chronicle_sealer", "SELECT"),
+    ("chronicle.erasures", "chronicle_auditor", "SELECT"),
+    ("chronicle.erasures", "chronicle_sealer", "SELECT"),
     ("chronicle.event_keys", "chronicle_writer", "INSERT"),
     ("chronicle.event_keys", "chronicle_writer", "SELECT"),
     ("chronicle.events", "chronicle_reader", "SELECT"),
@@ -121,9 +148,25 @@ TABLE_GRANTS = {
     ("chronicle.resource_types", "chronicle_app", "SELECT"),
     ("chronicle.resource_types", "chronicle_reader", "SELECT"),
     ("chronicle.resource_types", "chronicle_writer", "SELECT"),
+    *(
+        (f"chronicle.seal_{what}", *grant)
+        for what in ("batches", "leaves", "nodes")
+        for grant in (
+            ("chronicle_auditor", "SELECT"),
+            ("chronicle_sealer", "INSERT"),
+            ("chronicle_sealer", "SELECT"),
+        )
+    ),
+    *(
+        (f"chronicle.{what}", f"chronicle_{role}", "SELECT")
+        for what in ("seal_state", "seal_status")
+        for role in ("admin", "auditor")
+    ),
+    ("chronicle.seal_state", "chronicle_sealer", "SELECT"),
     ("chronicle.settings", "chronicle_admin", "SELECT"),
     ("chronicle.settings", "chronicle_app", "SELECT"),
     ("chronicle.settings", "chronicle_reader", "SELECT"),
+    ("chronicle.settings", "chronicle_sealer", "SELECT"),
     ("chronicle.settings", "chronicle_table_reader", "SELECT"),
     ("chronicle.settings", "chronicle_writer", "SELECT"),
     ("chronicle.snapshots", "chronicle_admin", "SELECT"),
@@ -587,18 +630,17 @@ def test_rights_on_tables_are_exactly_these(db: Connection) -> None:
     assert set(found) == TABLE_GRANTS
 
 
-def test_there_are_no_rights_on_single_columns(db: Connection) -> None:
-    assert (
-        rows(
-            db,
-            f"""
-        select a.attrelid::regclass::text, a.attname
-        from pg_attribute as a inner join pg_class as c on c.oid = a.attrelid
+def test_the_only_right_on_a_single_column_is_to_mark_an_epoch_as_sealed(db: Connection) -> None:
+    assert rows(
+        db,
+        f"""
+        select a.attrelid::regclass::text, a.attname, g.grantee::regrole::text, g.privilege_type
+        from pg_attribute as a
+        inner join pg_class as c on c.oid = a.attrelid
+        cross join lateral aclexplode(a.attacl) as g
         where c.relnamespace::regnamespace::text in {OURS} and a.attacl is not null
         """,
-        )
-        == []
-    )
+    ) == [("chronicle.seal_state", "sealed_epochs", "chronicle_sealer", "UPDATE")]
 
 
 def test_rights_on_schemas_are_exactly_these(db: Connection) -> None:
@@ -901,10 +943,26 @@ SIDE_DOORS = """
     order by 1
 """
 
-GUARDS = [
-    "events_reject_change A statement before delete update truncate chronicle.reject_change",
-    "events_reject_row_change A row before delete update chronicle.reject_change",
+ROW_GUARDS = [
+    "events_check_erasure A row before update chronicle.check_erasure",
+    "events_reject_row_change A row before delete chronicle.reject_change",
 ]
+
+GUARDS = sorted(
+    [
+        *ROW_GUARDS,
+        "events_reject_change A statement before delete update truncate chronicle.reject_change",
+    ]
+)
+
+ROOT_GUARDS = sorted(
+    [
+        *ROW_GUARDS,
+        "events_reject_change A statement before delete truncate chronicle.reject_change",
+        "events_reject_update A statement before update chronicle.reject_change "
+        "(CURRENT_USER <> 'chronicle_eraser'::name)",
+    ]
+)
 
 NOBODY: list[str] = []
 
@@ -955,7 +1013,7 @@ def test_the_log_itself_is_closed(db: Connection) -> None:
         (
             *("events", "chronicle_owner", True, True, 5),
             ["chronicle_reader", "chronicle_sealer", "chronicle_writer"],
-            GUARDS,
+            ROOT_GUARDS,
         )
     ]
 

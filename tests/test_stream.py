@@ -263,9 +263,9 @@ def test_a_cursor_of_another_server_is_refused_when_that_is_ahead(
             "the stream is ahead of this server",
             f"The next transaction here is number {number}; the cursor or the log has one above "
             "that.",
-            "A cursor of another server: begin here from chronicle.stream_head(). "
-            "A log that was restored from another server: once the numbers of this one have passed "
-            "those in it, begin anew from null, and order a record by seq.",
+            "A log that was restored or copied from another server: "
+            "select chronicle.begin_epoch('…'), and go on from the same cursor. "
+            "A cursor of another log: begin here from chronicle.stream_head().",
         )
 
 

@@ -52,6 +52,10 @@ begin
         'An erasure finds the events of a subject wherever they are.';
         comment on policy events_eraser_updates on chronicle.events is
         'An erasure empties payloads; nothing else gets past the triggers.';
+        perform chronicle.log_management_event(
+            'create', 'chronicle.erasure.enable', 'chronicle.erasure', 'chronicle_eraser', null,
+            null
+        );
     end if;
     for v_function in
         select p.oid::regprocedure::text
@@ -75,8 +79,8 @@ $$;
 
 comment on function chronicle.enable_erasure() is
 'Makes chronicle.erase_payload and chronicle.erase_subject work: a role chronicle_eraser, which owns
-them and may empty payloads and nothing else. Harmless to repeat. For the role that installed
-pgchronicle. Errors: 42501 for one that may not make roles.
+them and may empty payloads and nothing else; an event tells of it. Harmless to repeat. For the role
+that installed pgchronicle. Errors: 42501 for one that may not make roles.
 Example: select chronicle.enable_erasure();';
 
 revoke execute on function chronicle.enable_erasure() from public;

@@ -11,7 +11,7 @@ as $$
 $$;
 
 comment on function chronicle.erased_digest(uuid) is
-'The digest of the payload that an event had before it was erased; null when it was not.';
+'Private. The digest of the payload that an event had before it was erased; null when it was not.';
 
 revoke execute on function chronicle.erased_digest(uuid) from public;
 grant execute on function chronicle.erased_digest(uuid) to chronicle_reader;
