@@ -82,7 +82,8 @@ def test_every_sealed_event_is_proven(auditor: Connection) -> None:
         auditor,
         """
         select
-            e.event_id::text, e.action, chronicle.microseconds(e.occurred_at), e.reason, e.payload_salt is null,
+            e.event_id::text, e.action, chronicle.microseconds(e.occurred_at), e.reason,
+            e.payload_salt is null,
             chronicle.inclusion_proof(e.event_id)
         from chronicle.events as e
         where e.seq <= (select max(b.max_seq) from chronicle.seal_batches as b)
