@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from base64 import b64decode, b64encode
@@ -258,16 +259,16 @@ def test_secret_of_a_key_is_in_no_message() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "a b", "a+b", "a\nb", "a\tb", "\N{EM SPACE}", "\x07", "\ud800"]
+    "name",
+    ["", "a b", "a+b", "a\nb", "a\tb", "\N{EM SPACE}", "\x07", "\ud800", "\x9b2J", "\u202eb"],
 )
 def test_name_that_no_note_can_carry_is_refused(name: str) -> None:
     expected = (
         f"{name!r} is no name of a key: it has spaces, a plus or control characters, or nothing"
     )
     for make in (SigningKey, VerifierKey):
-        with pytest.raises(ValueError, match=r"^") as refused:
+        with pytest.raises(ValueError, match=f"^{re.escape(expected)}$"):
             make(name, bytes(32))
-        assert str(refused.value) == expected
 
 
 def test_key_of_another_size_is_refused() -> None:
