@@ -376,51 +376,6 @@ comment on trigger events_reject_change on chronicle.events is
 comment on trigger events_reject_update on chronicle.events is
 'Refuses updates, but by the role that erases.';
 
--- Every update of an event comes here. The one that is let through empties a payload whose digest
--- was kept before, and touches nothing else.
-create or replace function chronicle.check_erasure()
-returns trigger
-language plpgsql
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-    if current_user = 'chronicle_eraser'
-        and new.payload_salt is null
-        and array_remove(chronicle.payload_fields(new), null) = array['erased'::bytea]
-        and new.payload_error = 'erased'
-        and chronicle.event_fields(new) = chronicle.event_fields(old)
-        and exists (
-            select
-            from chronicle.erasures as x
-            where x.event_id = old.event_id
-                and x.payload_digest = chronicle.payload_digest(old)
-        )
-    then
-        return new;
-    end if;
-    raise exception 'update on %.% is refused', tg_table_schema, tg_table_name
-        using errcode = 'ZC003',
-            detail = 'The log is append-only: what has been recorded is not changed. '
-                'An erasure empties a whole payload, and says so.',
-            hint = 'To correct an event, log another one with _parent_event_id set to its id. '
-                'To erase personal data: chronicle.erase_payload or chronicle.erase_subject.';
-end
-$$;
-
-comment on function chronicle.check_erasure() is
-'Trigger function: lets an erasure through, and refuses every other update with ZC003.';
-
-revoke execute on function chronicle.check_erasure() from public;
-
-create trigger events_check_erasure
-before update on chronicle.events
-for each row execute function chronicle.check_erasure();
-
-alter table chronicle.events enable always trigger events_check_erasure;
-
-comment on trigger events_check_erasure on chronicle.events is
-'Refuses updates but erasures; cloned to every partition.';
-
 -- Transaction ids count within one server. A log that was restored from a dump, or copied by
 -- logical replication, goes on under numbers that mean something else, and says so by a new epoch.
 create table chronicle.epochs (
@@ -472,6 +427,89 @@ values (
     1, clock_timestamp(), 'installed',
     (select s.system_identifier from pg_control_system() as s), 0, false
 );
+
+-- The digest stands in for a payload that is gone, and every seal over the event still holds.
+create table chronicle.erasures (
+    event_id uuid constraint erasures_pkey primary key,
+    occurred_at timestamptz not null,
+    payload_digest bytea not null,
+    erased_at timestamptz not null default clock_timestamp(),
+    legal_basis text not null,
+    recorded_by uuid not null
+);
+
+comment on table chronicle.erasures is
+'Events whose payload was erased, each with the digest of what it was. Append-only. Written by
+chronicle.erase_payload and chronicle.erase_subject.';
+comment on column chronicle.erasures.event_id is
+'The event without payload, as in chronicle.events.';
+comment on column chronicle.erasures.occurred_at is
+'Its occurred_at.';
+comment on column chronicle.erasures.payload_digest is
+'chronicle.payload_digest of it before; SHA-256. The salt is gone, so it can not be guessed from.';
+comment on column chronicle.erasures.erased_at is
+'When, by the server''s clock.';
+comment on column chronicle.erasures.legal_basis is
+'Why it had to be erased, as whoever did it said.';
+comment on column chronicle.erasures.recorded_by is
+'The event that tells of the erasure.';
+
+create trigger erasures_reject_change
+before update or delete or truncate on chronicle.erasures
+for each statement execute function chronicle.reject_change();
+
+alter table chronicle.erasures enable always trigger erasures_reject_change;
+
+comment on trigger erasures_reject_change on chronicle.erasures is
+'Refuses to change or remove the record of an erasure.';
+
+revoke all on chronicle.erasures from public;
+grant select on chronicle.erasures to chronicle_sealer, chronicle_auditor;
+
+-- Every update of an event comes here. The one that is let through empties a payload whose digest
+-- was kept before, and touches nothing else.
+create or replace function chronicle.check_erasure()
+returns trigger
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if current_user = 'chronicle_eraser'
+        and new.payload_salt is null
+        and array_remove(chronicle.payload_fields(new), null) = array['erased'::bytea]
+        and new.payload_error = 'erased'
+        and chronicle.event_fields(new) = chronicle.event_fields(old)
+        and exists (
+            select
+            from chronicle.erasures as x
+            where x.event_id = old.event_id
+                and x.payload_digest = chronicle.payload_digest(old)
+        )
+    then
+        return new;
+    end if;
+    raise exception 'update on %.% is refused', tg_table_schema, tg_table_name
+        using errcode = 'ZC003',
+            detail = 'The log is append-only: what has been recorded is not changed. '
+                'An erasure empties a whole payload, and says so.',
+            hint = 'To correct an event, log another one with _parent_event_id set to its id. '
+                'To erase personal data: chronicle.erase_payload or chronicle.erase_subject.';
+end
+$$;
+
+comment on function chronicle.check_erasure() is
+'Trigger function: lets an erasure through, and refuses every other update with ZC003.';
+
+revoke execute on function chronicle.check_erasure() from public;
+
+create trigger events_check_erasure
+before update on chronicle.events
+for each row execute function chronicle.check_erasure();
+
+alter table chronicle.events enable always trigger events_check_erasure;
+
+comment on trigger events_check_erasure on chronicle.events is
+'Refuses updates but erasures; cloned to every partition.';
 
 -- A partitioned table can not hold an id unique across its partitions, so ids that callers give are
 -- claimed here first. The digest tells a retry from another event under the same id.

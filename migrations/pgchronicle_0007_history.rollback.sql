@@ -55,6 +55,7 @@ drop function chronicle.check_changes_are_known(regclass, integer, timestamptz);
 drop function chronicle.table_of(regtype);
 drop function chronicle.record_as_of(regclass, text, timestamptz);
 drop function chronicle.check_time_is_known(regclass, integer, timestamptz);
+drop function chronicle.is_departure_erased(integer, bigint, timestamptz);
 drop function chronicle.record_history(regclass, text);
 drop function chronicle.rebuilt_line(
     chronicle.row_events[], chronicle.tracking_periods[], jsonb

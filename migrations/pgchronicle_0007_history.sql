@@ -1338,6 +1338,41 @@ are hidden from the caller.';
 revoke execute on function chronicle.record_history(regclass, text) from public;
 grant execute on function chronicle.record_history(regclass, text) to chronicle_reader;
 
+-- An erased change of a key does not tell any more which key it was. Which columns changed is still
+-- known, but not which of them were the key then.
+create or replace function chronicle.is_departure_erased(
+    _table_id integer, _after_seq bigint, _until timestamptz
+)
+returns boolean
+language sql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set row_security = on
+as $$
+    select exists (
+        select
+        from chronicle.erasures as x
+        inner join chronicle.events as e
+            on e.event_id = x.event_id and e.occurred_at = x.occurred_at
+        where e.table_id = _table_id
+            and e.action_type = 'update'
+            and e.seq > _after_seq
+            and e.occurred_at <= _until
+    )
+$$;
+
+comment on function chronicle.is_departure_erased(integer, bigint, timestamptz) is
+'Private. Whether an erased event may have given a row of the table another key.
+_after_seq, _until: in between.';
+
+revoke execute on function chronicle.is_departure_erased(integer, bigint, timestamptz)
+from public;
+grant execute on function chronicle.is_departure_erased(integer, bigint, timestamptz) to
+chronicle_reader;
+alter function chronicle.is_departure_erased(integer, bigint, timestamptz) owner to
+chronicle_sealer;
+
 create or replace function chronicle.check_time_is_known(
     _table regclass, _table_id integer, _at timestamptz
 )
@@ -1429,6 +1464,8 @@ declare
     v_span chronicle.tracking_periods;
     v_image jsonb;
     v_earlier jsonb;
+    v_is_there boolean := false;
+    v_seq bigint;
 begin
     perform chronicle.check_time_is_known(_table, v_table_id, _at);
     for v_change in
@@ -1454,6 +1491,8 @@ begin
             exit;
         end if;
         v_earlier := null;
+        v_is_there := v_change.key_after is not distinct from v_record_id;
+        v_seq := v_change.seq;
         if v_change.key_after = v_record_id and v_change.is_complete then
             -- It may have taken up columns before the log did.
             if v_span.from_seq > v_then.from_seq then
@@ -1468,6 +1507,15 @@ begin
     if v_image is null then
         v_image := chronicle.live_image(_table, v_table_id, v_record_id);
         v_span := v_periods[cardinality(v_periods)];
+        if v_image is null
+            and v_is_there
+            and (v_earlier is null or chronicle.is_departure_erased(v_table_id, v_seq, _at))
+        then
+            perform chronicle.refuse_incomplete(
+                _table,
+                format('How record %s was then, or when it went, is not known.', v_record_id)
+            );
+        end if;
     end if;
     return coalesce(chronicle.translate_image(v_image, v_span, v_then), v_earlier) || coalesce(
         v_earlier, '{}'

@@ -55,8 +55,6 @@ drop function chronicle.payload_digest(chronicle.events);
 drop function chronicle.payload_fields(chronicle.events);
 drop function chronicle.event_fields(chronicle.events);
 drop function chronicle.microseconds(timestamptz);
-drop trigger erasures_reject_change on chronicle.erasures;
-drop table chronicle.erasures;
 drop trigger seal_nodes_reject_change on chronicle.seal_nodes;
 drop table chronicle.seal_nodes;
 drop trigger seal_leaves_reject_change on chronicle.seal_leaves;

@@ -169,44 +169,6 @@ revoke all on chronicle.seal_nodes from public;
 grant select, insert on chronicle.seal_nodes to chronicle_sealer;
 grant select on chronicle.seal_nodes to chronicle_auditor;
 
--- The digest stands in for a payload that is gone, and every seal over the event still holds.
-create table chronicle.erasures (
-    event_id uuid constraint erasures_pkey primary key,
-    occurred_at timestamptz not null,
-    payload_digest bytea not null,
-    erased_at timestamptz not null default clock_timestamp(),
-    legal_basis text not null,
-    recorded_by uuid not null
-);
-
-comment on table chronicle.erasures is
-'Events whose payload was erased, each with the digest of what it was. Append-only. Written by
-chronicle.erase_payload and chronicle.erase_subject.';
-comment on column chronicle.erasures.event_id is
-'The event without payload, as in chronicle.events.';
-comment on column chronicle.erasures.occurred_at is
-'Its occurred_at.';
-comment on column chronicle.erasures.payload_digest is
-'chronicle.payload_digest of it before; SHA-256. The salt is gone, so it can not be guessed from.';
-comment on column chronicle.erasures.erased_at is
-'When, by the server''s clock.';
-comment on column chronicle.erasures.legal_basis is
-'Why it had to be erased, as whoever did it said.';
-comment on column chronicle.erasures.recorded_by is
-'The event that tells of the erasure.';
-
-create trigger erasures_reject_change
-before update or delete or truncate on chronicle.erasures
-for each statement execute function chronicle.reject_change();
-
-alter table chronicle.erasures enable always trigger erasures_reject_change;
-
-comment on trigger erasures_reject_change on chronicle.erasures is
-'Refuses to change or remove the record of an erasure.';
-
-revoke all on chronicle.erasures from public;
-grant select on chronicle.erasures to chronicle_sealer, chronicle_auditor;
-
 -- Inlines into what is hashed of every event, hence no pinned search_path. A bigint would not hold
 -- the last of all times, and a time that can not be written down would stop the sealing.
 create or replace function chronicle.microseconds(_at timestamptz)
@@ -1857,13 +1819,18 @@ begin
         where b.epoch = sealing_state.epoch and not b.is_late
         order by b.to_transaction_id desc, b.to_seq desc
         limit 1;
-        select least(unsealed_since, e.recorded_at) into unsealed_since
-        from chronicle.events as e
-        where e.epoch = sealing_state.epoch
-            and (e.transaction_id, e.seq)
-            > (coalesce(v_after.transaction_id, 0), coalesce(v_after.seq, 0))
-        order by e.transaction_id, e.seq
-        limit 1;
+        unsealed_since := least(
+            unsealed_since,
+            (
+                select e.recorded_at
+                from chronicle.events as e
+                where e.epoch = sealing_state.epoch
+                    and (e.transaction_id, e.seq)
+                    > (coalesce(v_after.transaction_id, 0), coalesce(v_after.seq, 0))
+                order by e.transaction_id, e.seq
+                limit 1
+            )
+        );
     end loop;
     epoch := chronicle.current_epoch();
 

@@ -58,9 +58,10 @@ grant create on schema chronicle to chronicle_writer, chronicle_sealer;
 \ir log/settled_after.sql
 \ir log/events.sql
 \ir log/reject_change.sql
-\ir log/check_erasure.sql
 \ir log/epochs.sql
 \ir log/first_epoch.sql
+\ir log/erasures.sql
+\ir log/check_erasure.sql
 \ir log/event_keys.sql
 \ir log/assert_no_events.sql
 \ir lifecycle/add_partition.sql
@@ -212,6 +213,7 @@ grant create on schema chronicle to chronicle_reader, chronicle_sealer, chronicl
 \ir history/record_change.sql
 \ir history/rebuilt_line.sql
 \ir history/record_history.sql
+\ir history/is_departure_erased.sql
 \ir history/check_time_is_known.sql
 \ir history/record_as_of.sql
 \ir history/table_of.sql
@@ -270,7 +272,6 @@ grant create on schema chronicle to chronicle_sealer;
 \ir seal/seal_batches.sql
 \ir seal/seal_leaves.sql
 \ir seal/seal_nodes.sql
-\ir seal/erasures.sql
 \ir seal/microseconds.sql
 \ir seal/event_fields.sql
 \ir seal/payload_fields.sql

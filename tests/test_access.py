@@ -870,7 +870,14 @@ FUNCTIONS = {
         *("tracking_options", "translate_image", "typed_columns", "typed_image"),
         *("uncovered_partitions", "undo_statement", "undo_steps", "without_changed"),
         *("checkpoint", "consistency_proof", "erased_digest", "event_fields", "event_leaf"),
-        *("inclusion_proof", "microseconds", "payload_digest", "payload_fields", "sealed_place"),
+        *(
+            "inclusion_proof",
+            "is_departure_erased",
+            "microseconds",
+            "payload_digest",
+            "payload_fields",
+            "sealed_place",
+        ),
         "without_retyped",
     },
     "admin": {

@@ -83,6 +83,7 @@ DEFINERS = {
     "chronicle.greatest_seq": ("chronicle_sealer", "sees every event, and tells a number"),
     "chronicle.has_departures": ("chronicle_sealer", "sees every event, and tells yes or no"),
     "chronicle.is_context_sealed": ("chronicle_verifier", "reads a secret, and tells yes or no"),
+    "chronicle.is_departure_erased": ("chronicle_sealer", "sees every event, and tells yes or no"),
     "chronicle.is_event_imported": ("chronicle_sealer", "sees every event, and tells yes or no"),
     "chronicle.is_event_recorded": ("chronicle_sealer", "sees every event, and tells yes or no"),
     "chronicle.log_audit_event": ("chronicle_writer", "inserts the event"),

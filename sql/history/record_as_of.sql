@@ -23,6 +23,8 @@ declare
     v_span chronicle.tracking_periods;
     v_image jsonb;
     v_earlier jsonb;
+    v_is_there boolean := false;
+    v_seq bigint;
 begin
     perform chronicle.check_time_is_known(_table, v_table_id, _at);
     for v_change in
@@ -48,6 +50,8 @@ begin
             exit;
         end if;
         v_earlier := null;
+        v_is_there := v_change.key_after is not distinct from v_record_id;
+        v_seq := v_change.seq;
         if v_change.key_after = v_record_id and v_change.is_complete then
             -- It may have taken up columns before the log did.
             if v_span.from_seq > v_then.from_seq then
@@ -62,6 +66,15 @@ begin
     if v_image is null then
         v_image := chronicle.live_image(_table, v_table_id, v_record_id);
         v_span := v_periods[cardinality(v_periods)];
+        if v_image is null
+            and v_is_there
+            and (v_earlier is null or chronicle.is_departure_erased(v_table_id, v_seq, _at))
+        then
+            perform chronicle.refuse_incomplete(
+                _table,
+                format('How record %s was then, or when it went, is not known.', v_record_id)
+            );
+        end if;
     end if;
     return coalesce(chronicle.translate_image(v_image, v_span, v_then), v_earlier) || coalesce(
         v_earlier, '{}'

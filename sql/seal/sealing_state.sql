@@ -41,13 +41,18 @@ begin
         where b.epoch = sealing_state.epoch and not b.is_late
         order by b.to_transaction_id desc, b.to_seq desc
         limit 1;
-        select least(unsealed_since, e.recorded_at) into unsealed_since
-        from chronicle.events as e
-        where e.epoch = sealing_state.epoch
-            and (e.transaction_id, e.seq)
-            > (coalesce(v_after.transaction_id, 0), coalesce(v_after.seq, 0))
-        order by e.transaction_id, e.seq
-        limit 1;
+        unsealed_since := least(
+            unsealed_since,
+            (
+                select e.recorded_at
+                from chronicle.events as e
+                where e.epoch = sealing_state.epoch
+                    and (e.transaction_id, e.seq)
+                    > (coalesce(v_after.transaction_id, 0), coalesce(v_after.seq, 0))
+                order by e.transaction_id, e.seq
+                limit 1
+            )
+        );
     end loop;
     epoch := chronicle.current_epoch();
 
