@@ -22,8 +22,8 @@ def done(*arguments: object, **environment: str) -> str:
     return result.stdout
 
 
-def on_terminal(*arguments: object, **environment: str) -> str:
-    """What the command prints on a terminal."""
+def on_terminal(*arguments: object, exit_code: int = 0, **environment: str) -> str:
+    """What the command prints on a terminal, where it ends with this exit code."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-c", "from pgchronicle.command import main; main()"]
@@ -45,5 +45,5 @@ def on_terminal(*arguments: object, **environment: str) -> str:
             break
         said += part
     os.close(ours)
-    assert process.wait(60) == 0
+    assert process.wait(60) == exit_code
     return said.decode().replace("\r\n", "\n")

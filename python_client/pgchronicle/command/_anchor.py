@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from pgchronicle import Chronicle
+from pgchronicle import Chronicle, _words
 from pgchronicle.errors import VerificationError
 from pgchronicle.seals import merkle, notes
 from pgchronicle.seals.checkpoints import Checkpoint
@@ -94,7 +94,7 @@ def difference(log: Chronicle, anchor: Anchor) -> str | None:
     if anchor.signer is None and then.origin != now.origin:
         return f"it is of another log, {then.origin}, and this one is {now.origin}"
     if then.size > now.size:
-        return f"it had {then.size:,} batches then, and has {now.size:,} now"
+        return f"it had {_words.batches(then.size)} then, and has {now.size:,} now"
     if then.size == 0:
         return None
     try:
@@ -106,7 +106,7 @@ def difference(log: Chronicle, anchor: Anchor) -> str | None:
             path=log.consistency_proof(then.size, now.size),
         )
     except VerificationError:
-        return f"its first {then.size:,} batches are others than then"
+        return f"its beginning, {_words.batches(then.size)} long, is another than it was"
     return None
 
 
