@@ -86,6 +86,26 @@ SABOTAGE = {
         "grant delete on chronicle.events to public",
         "public has DELETE on chronicle.events",
     ),
+    "guard of the seals off": (
+        "alter table chronicle.seal_batches disable trigger seal_batches_reject_change",
+        "the guard seal_batches_reject_change of chronicle.seal_batches does not always fire",
+    ),
+    "guard of the seals asleep in replica mode": (
+        "alter table chronicle.seal_leaves enable trigger seal_leaves_reject_change",
+        "the guard seal_leaves_reject_change of chronicle.seal_leaves does not always fire",
+    ),
+    "guard of the seals gone": (
+        "drop trigger erasures_reject_change on chronicle.erasures",
+        "the guard erasures_reject_change of chronicle.erasures is gone",
+    ),
+    "right on the seals": (
+        "grant insert on chronicle.seal_nodes to stranger",
+        "stranger has INSERT on chronicle.seal_nodes",
+    ),
+    "right on a column of the seals": (
+        "grant update (reason) on chronicle.epochs to public",
+        "public has UPDATE on chronicle.epochs",
+    ),
     "capture function for everybody": (
         "grant execute on function chronicle_capture.{function}() to public",
         "public may execute chronicle_capture.{function}()",

@@ -663,7 +663,7 @@ def _guards(session: Session) -> Iterator[Finding]:
                 where a.grantee <> c.relowner
                     and not (
                         c.relname = 'events'
-                        and g.column_name = any(%(erasable)s)
+                        and coalesce(g.column_name = any(%(erasable)s), false)
                         and a.privilege_type = 'UPDATE'
                         and pg_catalog.pg_get_userbyid(a.grantee) = 'chronicle_eraser'
                     )
@@ -1025,14 +1025,20 @@ def _seal_guards(session: Session) -> Iterator[Finding]:
                 where t.tgrelid = c.oid and t.tgname = n.name || '_reject_change'
             ) as guard,
             array(
-                select array[
+                select distinct array[
                     case
                         when a.grantee = 0 then 'public'
                         else quote_ident(pg_catalog.pg_get_userbyid(a.grantee))
                     end,
                     lower(a.privilege_type)
                 ]
-                from pg_catalog.aclexplode(c.relacl) as a
+                from (
+                    select c.relacl as acl
+                    union all
+                    select f.attacl from pg_catalog.pg_attribute as f
+                    where f.attrelid = c.oid and f.attacl is not null
+                ) as g
+                cross join lateral pg_catalog.aclexplode(g.acl) as a
                 where a.grantee <> c.relowner
                     and a.privilege_type <> 'SELECT'
                     and not (
