@@ -179,7 +179,7 @@ def upgrade(old: Path, new: Path, bindirs: tuple[Path, Path]) -> None:
         directory.mkdir(mode=0o711 if directory == new else 0o700)
         if directory != new:
             give(directory, account)
-    for command in (
+    commands: list[list[str | Path]] = [
         [
             *("initdb", "-D", new / DATA, "-U", "postgres", "--auth=trust", "--encoding=UTF8"),
             # As the older version does.
@@ -189,9 +189,10 @@ def upgrade(old: Path, new: Path, bindirs: tuple[Path, Path]) -> None:
             *("pg_upgrade", "-b", bindirs[0], "-B", bindirs[1], "-d", old / DATA, "-D", new / DATA),
             *("-U", "postgres", "-s", new / "work", "--no-sync"),
         ],
-    ):
+    ]
+    for program, *arguments in commands:
         subprocess.run(
-            [bindirs[1] / command[0], *command[1:]],
+            [bindirs[1] / program, *arguments],
             cwd=new / "work",
             user=account.uid if account else None,
             group=account.gid if account else None,
