@@ -3001,12 +3001,22 @@ begin
 
     perform chronicle.record_internal_event(
         'snapshot', 'other', v_options.resource_type || '.snapshot', v_options.resource_type, r.key,
-        coalesce(r.organization, v_context.organization_id), null, r.image,
-        jsonb_build_object('snapshot_id', v_snapshot.snapshot_id), v_table_id
+        coalesce(r.organization, v_context.organization_id), null,
+        case when not r.is_too_long then r.image end,
+        jsonb_build_object('snapshot_id', v_snapshot.snapshot_id), v_table_id,
+        _payload_error => case
+            when r.is_too_long
+                then '54000: the row is longer than 256 MB, written as text'
+        end
     )
-    from unnest(_keys, _organizations, _images)
-        with ordinality as r (key, organization, image, place)
-    order by r.place;
+    from (
+        select
+            u.*,
+            pg_column_size(u.image) > 16384 and chronicle.is_too_long(u.image, null) as is_too_long
+        from unnest(_keys, _organizations, _images)
+            with ordinality as u (key, organization, image, place)
+        order by u.place
+    ) as r;
 
     update chronicle.snapshots as s
     set
@@ -3455,13 +3465,19 @@ begin
             using errcode = 'program_limit_exceeded',
                 hint = 'Use its digest, and put the long one into action_meta.';
     end if;
+    if chronicle.is_too_long(_event.details_before, _event.details_after) then
+        raise exception 'in the row "%", the states are longer than 256 MB, written as text',
+            _event.source_id
+            using errcode = 'program_limit_exceeded',
+                hint = 'Leave out what is so long, or keep it elsewhere and import its digest.';
+    end if;
 end
 $$;
 
 comment on function chronicle.check_imported_event(chronicle.imported_event) is
 'Private. Raises what keeps an event from being imported.
 Errors: 22004 for a missing field; 22023 for a wrong one; 42939 for a reserved name; 54000 for too
-long an id.';
+long an id or states.';
 
 revoke execute on function chronicle.check_imported_event(chronicle.imported_event) from public;
 grant execute on function chronicle.check_imported_event(chronicle.imported_event)

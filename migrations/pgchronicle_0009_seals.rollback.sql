@@ -40,6 +40,7 @@ drop function chronicle.checkpoint(bigint);
 drop function chronicle.subtree_hash(bigint, bigint);
 drop function chronicle.log_size(bigint);
 drop function chronicle.seal_events(integer);
+drop function chronicle.is_sealing_due();
 drop function chronicle.seal_range(integer, boolean, bigint, bigint);
 drop function chronicle.check_can_seal();
 drop function chronicle.sealing_problem();

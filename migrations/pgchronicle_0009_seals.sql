@@ -602,6 +602,8 @@ as $$
         when pg_is_in_recovery() then 'the server is a standby'
         when e.system_identifier <> (select c.system_identifier from pg_control_system() as c)
             then 'the log comes from another server'
+        -- Its texts have no characters, and need not be such in UTF-8.
+        when getdatabaseencoding() = 'SQL_ASCII' then 'the encoding of the database is SQL_ASCII'
     end
     from chronicle.epochs as e
     order by e.epoch desc
@@ -640,6 +642,7 @@ begin
             using errcode = 'object_not_in_prerequisite_state',
                 hint = case
                     when pg_is_in_recovery() then 'Seal on the primary.'
+                    when v_problem ~ 'encoding' then 'Seals need texts in a known encoding.'
                     else 'A dump was restored, the cluster upgraded or the log copied. Writers are '
                         'not affected. Check that the sequence chronicle.events_seq stands behind '
                         'the greatest seq of the log, then declare it: '
@@ -766,6 +769,47 @@ revoke execute on function chronicle.seal_range(integer, boolean, bigint, bigint
 grant execute on function chronicle.seal_range(integer, boolean, bigint, bigint) to
 chronicle_sealer;
 
+-- A look before the lock, so that sealing where nothing happens takes no transaction id and writes
+-- nothing. For the settings, see chronicle.seal_range.
+create or replace function chronicle.is_sealing_due()
+returns boolean
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+set enable_sort = off
+set plan_cache_mode = force_generic_plan
+set jit = off
+as $$
+declare
+    v_present constant integer := (select max(e.epoch) from chronicle.epochs as e);
+    v_horizon constant bigint := pg_snapshot_xmin(pg_current_snapshot())::text;
+    v_after record;
+begin
+    if (select s.sealed_epochs from chronicle.seal_state as s) < v_present - 1 then
+        return true;
+    end if;
+    select b.to_transaction_id as transaction_id, b.to_seq as seq into v_after
+    from chronicle.seal_batches as b
+    where b.epoch = v_present and not b.is_late
+    order by b.to_transaction_id desc, b.to_seq desc
+    limit 1;
+    return exists (
+        select
+        from chronicle.events as e
+        where e.epoch = v_present
+            and (e.transaction_id, e.seq)
+            > (coalesce(v_after.transaction_id, 0), coalesce(v_after.seq, 0))
+            and e.transaction_id < v_horizon
+    );
+end
+$$;
+
+comment on function chronicle.is_sealing_due() is
+'Private. Whether anything settled is not sealed yet, as far as can be seen.';
+
+revoke execute on function chronicle.is_sealing_due() from public;
+grant execute on function chronicle.is_sealing_due() to chronicle_sealer;
+
 -- The order of the statements is what makes it right, each with a snapshot of its own: first the
 -- lock, then what is sealed, then the horizon, then the rows. Behind the oldest transaction that is
 -- open (pg_snapshot_xmin) every transaction is over for ever, so what is seen there is all that
@@ -790,6 +834,9 @@ begin
                 hint = 'Call it again until it returns 0.';
     end if;
     perform chronicle.check_can_seal();
+    if not chronicle.is_sealing_due() then
+        return 0;
+    end if;
 
     -- A checkpoint that somebody has seen must survive a crash. With the seal, all that it covers
     -- is flushed too, whoever wrote it.

@@ -73,6 +73,7 @@ grant create on schema chronicle to chronicle_writer, chronicle_sealer;
 \ir log/similar_names.sql
 \ir log/check_registered.sql
 \ir log/refuse_event.sql
+\ir log/is_too_long.sql
 \ir log/mask_keys.sql
 \ir log/changed_keys.sql
 \ir log/changes.sql
@@ -287,6 +288,7 @@ grant create on schema chronicle to chronicle_sealer;
 \ir seal/sealing_problem.sql
 \ir seal/check_can_seal.sql
 \ir seal/seal_range.sql
+\ir seal/is_sealing_due.sql
 \ir seal/seal_events.sql
 \ir seal/log_size.sql
 \ir seal/subtree_hash.sql

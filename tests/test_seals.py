@@ -92,6 +92,16 @@ def test_sealing_says_how_many_events_it_sealed(
     assert sealed(auditor) == [["a", "b", "c"], ["d"]]
 
 
+def test_sealing_nothing_writes_nothing(app: Connection, admin: Connection) -> None:
+    """Or a server would never get quiet."""
+    log(app, "a")
+    assert seal(admin) == 1
+    state = "select pg_snapshot_xmax(pg_current_snapshot())::text"
+    before = value(admin, state)
+    assert seal(admin) == 0
+    assert value(admin, state) == before
+
+
 @pytest.mark.parametrize("limit", [0, -1, 1_000_001, None])
 def test_a_limit_out_of_range_is_refused(admin: Connection, limit: int | None) -> None:
     assert refusal(admin, "select chronicle.seal_events(%s)", (limit,)) == Refusal(

@@ -17,6 +17,14 @@ as $$
             or internal_error
         then
 %4$s    end;
+    -- What is smaller can not be too long.
+    if coalesce(pg_column_size(v_before), 0) + coalesce(pg_column_size(v_after), 0) > 16384
+        and chronicle.is_too_long(v_before, v_after)
+    then
+        v_before := null;
+        v_after := null;
+        v_error := '54000: the states are longer than 256 MB, written as text';
+    end if;
 %5$s$block$,
         chronicle.key_statements(r.row, _table, _options),
         chronicle.shape_statements(_table, _options, r.row),

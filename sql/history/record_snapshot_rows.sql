@@ -38,12 +38,22 @@ begin
 
     perform chronicle.record_internal_event(
         'snapshot', 'other', v_options.resource_type || '.snapshot', v_options.resource_type, r.key,
-        coalesce(r.organization, v_context.organization_id), null, r.image,
-        jsonb_build_object('snapshot_id', v_snapshot.snapshot_id), v_table_id
+        coalesce(r.organization, v_context.organization_id), null,
+        case when not r.is_too_long then r.image end,
+        jsonb_build_object('snapshot_id', v_snapshot.snapshot_id), v_table_id,
+        _payload_error => case
+            when r.is_too_long
+                then '54000: the row is longer than 256 MB, written as text'
+        end
     )
-    from unnest(_keys, _organizations, _images)
-        with ordinality as r (key, organization, image, place)
-    order by r.place;
+    from (
+        select
+            u.*,
+            pg_column_size(u.image) > 16384 and chronicle.is_too_long(u.image, null) as is_too_long
+        from unnest(_keys, _organizations, _images)
+            with ordinality as u (key, organization, image, place)
+        order by u.place
+    ) as r;
 
     update chronicle.snapshots as s
     set

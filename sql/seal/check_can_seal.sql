@@ -24,6 +24,7 @@ begin
             using errcode = 'object_not_in_prerequisite_state',
                 hint = case
                     when pg_is_in_recovery() then 'Seal on the primary.'
+                    when v_problem ~ 'encoding' then 'Seals need texts in a known encoding.'
                     else 'A dump was restored, the cluster upgraded or the log copied. Writers are '
                         'not affected. Check that the sequence chronicle.events_seq stands behind '
                         'the greatest seq of the log, then declare it: '

@@ -22,6 +22,9 @@ begin
                 hint = 'Call it again until it returns 0.';
     end if;
     perform chronicle.check_can_seal();
+    if not chronicle.is_sealing_due() then
+        return 0;
+    end if;
 
     -- A checkpoint that somebody has seen must survive a crash. With the seal, all that it covers
     -- is flushed too, whoever wrote it.

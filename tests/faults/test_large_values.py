@@ -1,6 +1,6 @@
 """Values that are too large to be rendered never break the write that holds them."""
 
-from ask import rows
+from ask import refusal, rows
 from support import Connection
 
 
@@ -51,3 +51,59 @@ def test_a_large_value_in_a_table_that_was_altered_does_not_break_the_write(
         db,
         "select action, record_id, new_values, payload_error is null from chronicle.row_changes",
     ) == [("INSERT", "1", None, False)]
+
+
+def test_a_value_too_long_as_text_breaks_neither_the_write_nor_the_seal(db: Connection) -> None:
+    """A number of ten bytes has 130,000 digits."""
+    make(db, "id integer primary key, v numeric[]")
+    db.execute("insert into public.item select 1, array_fill(1e131071, array[8300])")
+    db.execute("update public.item set id = 2")
+    db.execute("update public.item set v = array_fill(1e131071, array[2500])")
+    db.execute("select chronicle.snapshot_table('public.item')")
+    db.execute("truncate public.item")
+    assert rows(
+        db,
+        """
+        select action, record_id, old_values, new_values, left(payload_error, 5)
+        from chronicle.row_changes order by seq
+        """,
+    ) == [
+        ("INSERT", "1", None, None, "54000"),
+        ("UPDATE", "2", {"id": 1}, {"id": 2}, None),
+        ("UPDATE", "2", None, None, "54000"),
+        ("TRUNCATE", "2", None, None, "54000"),
+        ("TRUNCATE", None, None, None, None),
+    ]
+    assert (
+        rows(
+            db,
+            """
+            select resource_id from chronicle.events as e
+            where chronicle.event_leaf(e, chronicle.payload_digest(e)) is null
+            """,
+        )
+        == []
+    )
+    assert rows(
+        db,
+        """
+        select details_after, left(payload_error, 5) from chronicle.events
+        where origin = 'snapshot'
+        """,
+    ) == [(None, "54000")]
+
+
+def test_rows_too_long_as_text_are_not_imported(db: Connection) -> None:
+    assert (
+        refusal(
+            db,
+            """
+        select chronicle.import_events('old', $$
+            select '7' as source_id, now() as occurred_at, 'user' as actor_type,
+                'create' as action_type, 'item' as resource_type,
+                jsonb_build_object('v', array_fill(1e131071, array[2500])) as details_after
+        $$)
+        """,
+        ).sqlstate
+        == "54000"
+    )
