@@ -1098,13 +1098,15 @@ def _seals(session: Session) -> Iterator[Finding]:
         patience=_PATIENCE,
     )[0]
     yield from _sequence(session)
-    if status["problem"] is not None:
+    if session.execute(b"select pg_catalog.pg_is_in_recovery()").fetchone() == (True,):
+        yield Finding(check="seals", state="ok", finding="the primary seals, not this standby")
+    elif status["problem"] is not None:
         yield Finding(
             check="seals",
             state="critical",
             finding=f"nothing is sealed: {status['problem']}",
-            fix='-- docs/seals.md, "Another server": set the sequence first if the log was '
-            "copied; then: select chronicle.begin_epoch('what happened');",
+            fix="select chronicle.begin_epoch('what happened');  -- before writers are let in: "
+            "docs/seals.md",
         )
     elif status["is_late"] and not status["batches"]:
         yield Finding(
