@@ -20,6 +20,7 @@ from pgchronicle.errors import (
     EventIdTakenError,
     EventsWouldBeLostError,
     HistoryIncompleteError,
+    InconsistentLogError,
     MissingFieldError,
     NotAllowedError,
     NotFoundError,
@@ -28,6 +29,7 @@ from pgchronicle.errors import (
     NotTrackedError,
     RevertConflictError,
     TooLargeError,
+    VerificationError,
     WrongFieldError,
 )
 from pgchronicle.models import (
@@ -75,6 +77,7 @@ __all__ = [
     "Finding",
     "HistoryIncompleteError",
     "ImportProgress",
+    "InconsistentLogError",
     "MissingFieldError",
     "NotAllowedError",
     "NotFoundError",
@@ -93,6 +96,7 @@ __all__ = [
     "SnapshotProgress",
     "TooLargeError",
     "TrackedTable",
+    "VerificationError",
     "WrongFieldError",
     "__version__",
 ]
