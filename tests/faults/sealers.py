@@ -1,8 +1,11 @@
 """Who seals a log while others write it, one of them never for long; and who looks after them."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import cycle
 from typing import Any
+
+import psycopg
 
 from ask import value
 from faults.readers import Reader
@@ -70,6 +73,25 @@ class DoomedSealer(Reader):
             self._superuser, "select pg_terminate_backend(%s)", (session.info.backend_pid,)
         )
         self.deaths += 1
+
+
+class Declarer(Reader):
+    """Begins an epoch whenever nobody is writing.
+
+    Args:
+        session: an administrator's; it commits each statement.
+    """
+
+    def __init__(self, session: Connection) -> None:
+        super().__init__("declarer")
+        self.epochs = 0
+        self._session = session
+
+    def look(self) -> bool:
+        with suppress(psycopg.errors.LockNotAvailable):
+            self._session.execute("select chronicle.begin_epoch('a storm')")
+            self.epochs += 1
+        return False
 
 
 class Witness(Reader):

@@ -15,11 +15,11 @@ from psycopg import IsolationLevel
 from ask import Refusal, refusal, rows, run, sqlstate, value, values, wait_until_blocked
 from capturing import track
 from faults.readers import ColumnReader
-from faults.sealers import DoomedSealer, Sealer, Witness
+from faults.sealers import Declarer, DoomedSealer, Sealer, Witness
 from faults.standby import standby_of, wait_for_replay
 from faults.storm import Storm
-from sealing import batches_of, checkpoint, seal, seal_all, sealed, status
-from streaming import log, migrated_database, quiet_cluster, take_id
+from sealing import batches_of, checkpoint, findings, seal, seal_all, sealed, status
+from streaming import Consumer, log, migrated_database, quiet_cluster, take_id
 from support import Cluster, Connection, Database
 
 REPEATABLE_READ = IsolationLevel.REPEATABLE_READ
@@ -714,6 +714,73 @@ def test_imported_history_is_sealed_month_by_month_however_old(
     ]
 
 
+# Beside a new epoch.
+
+
+def test_a_check_that_waits_for_a_new_epoch_finds_nothing(
+    log_database: Database,
+    app: Connection,
+    admin: Connection,
+    auditor: Connection,
+    superuser: Connection,
+) -> None:
+    log(app, "a")
+    assert seal(admin) == 1
+    declaring = log_database.connect("admin")
+    assert value(declaring, "select chronicle.begin_epoch('a failover')") == 2
+    with ThreadPoolExecutor(1) as thread:
+        waits = thread.submit(findings, auditor)
+        wait_until_blocked(superuser, auditor, declaring)
+        declaring.commit()
+        assert waits.result(30) == []
+    assert findings(auditor) == []
+
+
+def test_a_sealer_that_waits_for_a_new_epoch_goes_on_in_it(
+    log_database: Database,
+    app: Connection,
+    admin: Connection,
+    auditor: Connection,
+    superuser: Connection,
+) -> None:
+    log(app, "a")
+    declaring = log_database.connect("admin")
+    assert value(declaring, "select chronicle.begin_epoch('a failover')") == 2
+    with ThreadPoolExecutor(2) as threads:
+        waits = threads.submit(seal, admin)
+        wait_until_blocked(superuser, admin, declaring)
+        logs = threads.submit(log, app, "b")
+        wait_until_blocked(superuser, app, declaring)
+        declaring.commit()
+        logs.result(30)
+        first = waits.result(30)
+    assert first + seal_all(admin) == 3
+    assert [names for names in sealed(auditor) if names != ["2"]] in (
+        [["a"], ["2", "b"]],
+        [["a"], ["b"]],
+    )
+
+
+@pytest.mark.parametrize("isolation", [REPEATABLE_READ, SERIALIZABLE], ids=attrgetter("name"))
+def test_a_consumer_whose_snapshot_is_older_than_an_epoch_loses_nothing(
+    log_database: Database, app: Connection, admin: Connection, isolation: IsolationLevel
+) -> None:
+    """To it, transactions of the epoch before are still open."""
+    (early,) = writers(log_database, 1)
+    log(early, "early")
+    log(app, "a")
+    old = log_database.connect("auditor")
+    old.isolation_level = isolation
+    assert value(old, "select 1") == 1
+    early.commit()
+    run(admin, "select chronicle.begin_epoch('a failover')")
+    consumer = Consumer(old)
+    came = consumer.names()
+    old.commit()
+    came += consumer.names()
+    assert sorted(came) == ["create 2", "read a", "read early"]
+
+
 # All at once.
 
 
@@ -755,3 +822,30 @@ def test_in_a_storm_every_committed_event_is_sealed_once_and_naive_sealers_lose_
     assert witness.findings == []
     assert min(doomed.deaths, len(witness.seen)) > 10
     assert [control.name for control in naive if control.came >= set(everything)] == []
+
+
+def test_in_a_storm_in_which_epochs_begin_every_committed_event_is_sealed_once(
+    log_database: Database, admin: Connection, auditor: Connection, superuser: Connection
+) -> None:
+    owner = log_database.connect(autocommit=True)
+    owner.execute("create table public.item (id integer primary key, version integer)")
+    owner.execute("grant all on public.item to app")
+    track(owner)
+    # Who waits for writers keeps others from writing meanwhile.
+    superuser.execute("alter function chronicle.begin_epoch(text) set lock_timeout = '5ms'")
+
+    sealer = Sealer(log_database.connect("admin", autocommit=True), 40)
+    doomed = DoomedSealer(lambda: log_database.connect("admin"), superuser, 7)
+    declarer = Declarer(log_database.connect("admin", autocommit=True))
+    witness = Witness(log_database.connect("auditor", autocommit=True))
+    storm = Storm(log_database, 6, [sealer, doomed, declarer, witness])
+    storm.rage(15)
+    seal_all(admin)
+
+    pages = values(auditor, "select event_id from chronicle.events where resource_type = 'page'")
+    assert sorted(pages) == sorted(storm.ledger.logged)
+    held = batches_of(auditor)
+    assert Counter(len(each) for each in held.values()) == {1: len(held)}
+    assert sum(map(len, sealed(auditor))) == len(held)
+    assert witness.findings == []
+    assert declarer.epochs > 1
