@@ -22,7 +22,8 @@ comment on column chronicle.epochs.reason is
 comment on column chronicle.epochs.system_identifier is
 'The server that numbers the transactions of the epoch, from pg_control_system().';
 comment on column chronicle.epochs.sealed_seq is
-'The greatest seq that was sealed when the epoch began.';
+'The greatest seq of the epoch before that was sealed when this one began. Above it, events may have
+been written elsewhere, or before a backup was restored: chronicle.events_since gives them last.';
 comment on column chronicle.epochs.is_on_copy is
 'Whether it began on another server than the epoch before. Then events of that epoch with a greater
 seq than sealed_seq may have been written on this server, before anybody declared the epoch.';

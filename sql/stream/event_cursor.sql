@@ -1,6 +1,6 @@
--- On a copy of the log, what was written before that began an epoch of its own lies under
--- transaction ids that consumers of the original are past. So of an epoch that went over to a copy,
--- all that was not sealed by then comes at its end, in the order of seq: see
+-- Where an epoch ends, the log may have been taken elsewhere, or back: what was written there
+-- before anybody said so lies under transaction ids that consumers are past. So of an epoch that is
+-- over, all that was not sealed by then comes at its end, in the order of seq: see
 -- chronicle.events_since.
 create or replace function chronicle.event_cursor(_event chronicle.events)
 returns text
@@ -16,7 +16,7 @@ as $$
                 and _event.seq > (
                     select n.sealed_seq
                     from chronicle.epochs as n
-                    where n.epoch = _event.epoch + 1 and n.is_on_copy
+                    where n.epoch = _event.epoch + 1
                 )
                 then 999999999999999999
             else coalesce(_event.settled_after, _event.transaction_id)

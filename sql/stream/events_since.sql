@@ -30,7 +30,7 @@ declare
     v_position bigint := 0;
     v_seq bigint := 0;
     v_until bigint;
-    v_copied_seq bigint;
+    v_sealed_seq bigint;
     v_left bigint := _limit;
     v_given bigint;
 begin
@@ -79,18 +79,17 @@ begin
                     'A cursor of another log: begin here from chronicle.stream_head().';
     end if;
 
-    -- Epoch after epoch. Of one that went over to a copy of the log, what was not sealed by then
-    -- comes last.
+    -- Epoch after epoch; of one that is over, what was not sealed by then comes last.
     for v_part in greatest(v_epoch, 1) .. v_now loop
         v_until := case v_part when v_now then v_horizon else 999999999999999999 end;
         if v_part > v_epoch then
             v_position := 0;
             v_seq := 0;
         end if;
-        v_copied_seq := (
+        v_sealed_seq := (
             select n.sealed_seq
             from chronicle.epochs as n
-            where n.epoch = v_part + 1 and n.is_on_copy
+            where n.epoch = v_part + 1
         );
 
         return query
@@ -103,7 +102,7 @@ begin
                     and e.epoch = v_part
                     and (e.transaction_id, e.seq) > (v_position, v_seq)
                     and e.transaction_id < v_until
-                    and (v_copied_seq is null or e.seq <= v_copied_seq)
+                    and (v_sealed_seq is null or e.seq <= v_sealed_seq)
                 order by e.transaction_id, e.seq
                 limit v_left
             )
@@ -115,7 +114,7 @@ begin
                     and e.epoch = v_part
                     and (e.settled_after, e.seq) > (v_position, v_seq)
                     and e.settled_after < v_until
-                    and (v_copied_seq is null or e.seq <= v_copied_seq)
+                    and (v_sealed_seq is null or e.seq <= v_sealed_seq)
                 order by e.settled_after, e.seq
                 limit v_left
             )
@@ -126,13 +125,13 @@ begin
         v_left := v_left - v_given;
         exit when v_left = 0;
 
-        if v_copied_seq is not null then
+        if v_sealed_seq is not null then
             return query
             select *
             from chronicle.events as e
             where e.epoch = v_part
                 and e.seq > greatest(
-                    v_copied_seq, case v_position when 999999999999999999 then v_seq end
+                    v_sealed_seq, case v_position when 999999999999999999 then v_seq end
                 )
             order by e.seq
             limit v_left;
@@ -150,8 +149,8 @@ those of a record in the order of its changes. Ask again from the cursor of the 
 that. Events come once every transaction is over that was open when theirs was: an open one holds
 the stream back, and loses nothing. seq alone orders a record where a transaction under REPEATABLE
 READ inserted a key anew, or truncated, what another had changed meanwhile. What a crash takes from
-writers with synchronous_commit off may have been given before; and after chronicle.begin_epoch on a
-copy of the log, events that were not sealed before may come again.
+writers with synchronous_commit off may have been given before; and after chronicle.begin_epoch,
+events that were not sealed before it may come again.
 _cursor: from chronicle.event_cursor or chronicle.stream_head; null is the beginning. _limit: at
 most so many events, 1 to 100000; fewer mean that no more are settled yet.
 Errors: 22023 for a cursor that is none or a wrong limit; 55000 when the cursor, or the log, comes
