@@ -1,6 +1,7 @@
 """``verify``: whether what is sealed is as it was, in the live log and in checkpoints."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -346,6 +347,19 @@ def test_checkpoint_is_compared_with_the_log_where_one_is_named(
     )
 
 
+def test_checkpoint_without_a_signature_does_not_pass_for_a_signed_one(
+    dsn: str, quiet: Database, signer: Signer
+) -> None:
+    log_and_seal(quiet, "a")
+    kept = signer.directory / "kept"
+    kept.write_text(done("checkpoint", "--dsn", dsn))
+    for arguments in ((kept,), ("--note", kept)):
+        result = pgchronicle("verify", *arguments, "--key", signer.key, "--dsn", dsn)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert result.stderr.startswith(f"error: nobody has signed {kept}\n")
+        assert pgchronicle("verify", *arguments, "--dsn", dsn).exit_code == 0
+
+
 # Wrong usage
 
 
@@ -368,6 +382,14 @@ def test_options_that_make_no_sense_are_wrong_usage(
         result = pgchronicle("verify", *arguments)
         assert (result.exit_code, result.stdout) == (2, ""), arguments
         assert complaint in result.stderr.replace("\n", " ")
+
+
+def test_pipe_can_not_be_read_twice(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    result = pgchronicle("verify", pipe)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "is no regular file" in result.stderr
 
 
 def test_file_that_is_nothing_of_ours_is_refused(tmp_path: Path) -> None:

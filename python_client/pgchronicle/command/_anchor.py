@@ -42,10 +42,17 @@ def read_anchor(path: Path, text: str, key: notes.VerifierKey | None) -> Anchor:
 
     Raises:
         click.UsageError: it is signed, and there is no key.
-        VerificationError: it is no checkpoint, or not signed with that key.
+        VerificationError: it is no checkpoint, or not signed with the key that is given.
     """
     if not is_note(text):
-        return Anchor(path, Checkpoint.parse(text), None)
+        checkpoint = Checkpoint.parse(text)
+        if key is not None:
+            raise VerificationError(
+                f"nobody has signed {path}",
+                hint="Take a note that is signed with the key. If this one was kept where nobody "
+                "else can write, leave --key out.",
+            )
+        return Anchor(path, checkpoint, None)
     if key is None:
         raise click.UsageError(
             f"{path} is signed: say with which key, --key. "

@@ -69,6 +69,8 @@ def verify(
       pgchronicle verify 2026-10.jsonl --key log.pub
     """
     verifier = read_key(key)
+    if file is not None and not file.is_file():
+        raise click.UsageError(f"{file} is no regular file: it is read more than once.")
     if file is not None and note is not None:
         raise click.UsageError("--note is for the live log: a proof and a month hold their own.")
     if file is not None and _sealed_files.is_sealed_file(file):
