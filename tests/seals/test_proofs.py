@@ -301,7 +301,13 @@ RECORD = BatchRecord(
 )
 
 
-def made_up(origin: str = f"pgchronicle/{LOG_ID}", **fields: str) -> bytes:
+def made_up(
+    fields: dict[str, str],
+    *,
+    origin: str = f"pgchronicle/{LOG_ID}",
+    batch: BatchRecord = RECORD,
+) -> bytes:
+    """The proof of an event that says this, in a log of one batch."""
     said = {
         "event_id": str(UUID(int=1)),
         "seq": "5",
@@ -312,7 +318,7 @@ def made_up(origin: str = f"pgchronicle/{LOG_ID}", **fields: str) -> bytes:
     }
     payload = Payload(UUID(int=2), [None] * len(PAYLOAD_FIELDS))
     event = SealedEvent([said.get(name) for name in EVENT_FIELDS], payload)
-    record = replace(RECORD, root=merkle.root([event.leaf]))
+    record = replace(batch, root=merkle.root([event.leaf]))
     return dumps(
         {
             "format": "pgchronicle-proof/v1",
@@ -327,7 +333,7 @@ def made_up(origin: str = f"pgchronicle/{LOG_ID}", **fields: str) -> bytes:
 
 
 def test_a_proof_can_be_made_without_a_database() -> None:
-    assert verify_proof(made_up()).event["seq"] == "5"
+    assert verify_proof(made_up({})).event["seq"] == "5"
 
 
 @pytest.mark.parametrize(
@@ -344,11 +350,17 @@ def test_a_proof_can_be_made_without_a_database() -> None:
     ],
 )
 def test_an_event_in_a_batch_to_which_it_does_not_belong_is_refused(fields: dict[str, str]) -> None:
-    assert refused(made_up(**fields), None)
+    assert refused(made_up(fields), None)
+
+
+def test_seq_is_within_the_batch_also_in_a_transaction_amid_it() -> None:
+    batch = replace(RECORD, from_transaction_id=999, to_transaction_id=1001)
+    for seq, is_within in (("0", False), ("1", True), ("9", True), ("10", False)):
+        assert is_accepted(made_up({"seq": seq}, batch=batch), None) is is_within
 
 
 def test_a_checkpoint_of_another_log_is_refused() -> None:
-    assert refused(made_up(f"pgchronicle/{UUID(int=1)}"), None) == (
+    assert refused(made_up({}, origin=f"pgchronicle/{UUID(int=1)}"), None) == (
         "the checkpoint is of another log than the batches"
     )
 
@@ -363,5 +375,5 @@ def test_a_checkpoint_of_another_log_is_refused() -> None:
 )
 def test_no_proof_can_put_words_into_the_verdict(origin: str, event_id: str) -> None:
     with pytest.raises(VerificationError) as caught:
-        verify_proof(made_up(origin, event_id=event_id))
+        verify_proof(made_up({"event_id": event_id}, origin=origin))
     assert str(caught.value).replace("\n", "").isprintable()
