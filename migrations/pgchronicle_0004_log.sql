@@ -98,8 +98,7 @@ comment on function chronicle.current_epoch() is
 'Which life of the log this is: transaction_id and seq can be compared within one epoch only.';
 
 revoke execute on function chronicle.current_epoch() from public;
-grant execute on function chronicle.current_epoch() to
-chronicle_writer, chronicle_sealer, chronicle_reader;
+grant execute on function chronicle.current_epoch() to chronicle_writer, chronicle_reader;
 
 -- What keeps the events of a record in their order, in a stream that may not wait for the slowest
 -- transaction of all. transaction_id alone is no such order: a transaction may take its number

@@ -44,7 +44,8 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
     select format(
-        '%s.%s.0', chronicle.current_epoch(), pg_snapshot_xmin(pg_current_snapshot())
+        '%s.%s.0', (select max(e.epoch) from chronicle.epochs as e),
+        pg_snapshot_xmin(pg_current_snapshot())
     )
 $$;
 
@@ -82,7 +83,8 @@ declare
     v_snapshot constant pg_snapshot := pg_current_snapshot();
     v_horizon constant bigint := pg_snapshot_xmin(v_snapshot)::text;
     v_next constant bigint := pg_snapshot_xmax(v_snapshot)::text;
-    v_now constant integer := chronicle.current_epoch();
+    -- By the same snapshot, in which the next one may not have begun.
+    v_now constant integer := (select max(e.epoch) from chronicle.epochs as e);
     v_epoch integer := 0;
     v_position bigint := 0;
     v_seq bigint := 0;

@@ -12,5 +12,4 @@ comment on function chronicle.current_epoch() is
 'Which life of the log this is: transaction_id and seq can be compared within one epoch only.';
 
 revoke execute on function chronicle.current_epoch() from public;
-grant execute on function chronicle.current_epoch() to
-chronicle_writer, chronicle_sealer, chronicle_reader;
+grant execute on function chronicle.current_epoch() to chronicle_writer, chronicle_reader;

@@ -54,7 +54,7 @@ begin
             )
         );
     end loop;
-    epoch := chronicle.current_epoch();
+    epoch := (select max(x.epoch) from chronicle.epochs as x);
 
     if not pg_is_in_recovery() then
         oldest_transaction_id := pg_snapshot_xmin(pg_current_snapshot())::text;

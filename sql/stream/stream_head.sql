@@ -5,7 +5,8 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
     select format(
-        '%s.%s.0', chronicle.current_epoch(), pg_snapshot_xmin(pg_current_snapshot())
+        '%s.%s.0', (select max(e.epoch) from chronicle.epochs as e),
+        pg_snapshot_xmin(pg_current_snapshot())
     )
 $$;
 
