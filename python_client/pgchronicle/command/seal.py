@@ -1,6 +1,7 @@
 """``pgchronicle seal``."""
 
 import signal
+import sys
 import time
 from collections.abc import Generator
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -90,6 +91,9 @@ def _seal(connection: Connection) -> _Round:
 
 
 def _estimate(connection: Connection, log: Chronicle) -> int | None:
+    # Nobody looks at it elsewhere, and the status of a long log takes a while.
+    if not sys.stderr.isatty():
+        return None
     events = estimated_events(connection)
     return None if events is None else max(0, events - log.seal_status().sealed_events)
 
