@@ -14,6 +14,8 @@ import pytest
 from psycopg.rows import dict_row
 
 from ask import refusal, row, rows, run, sqlstate, value, values, wait_until_blocked
+from pgchronicle import Chronicle
+from pgchronicle.formats import FORMATS
 from seals.intrusion import PAYLOAD, alterations, altering, attack, disarm
 from seals.sealed_log import BARE, FULL, ODD, details, findings, live, seal, unsealed
 from streaming import Consumer, log, migrated_database, quiet_cluster
@@ -647,6 +649,26 @@ def test_changes_and_the_stream_still_give_the_event(
     assert [each.event_id for each in streamed][: len(order)] == order
     (given,) = [each for each in streamed if each.event_id == victim]
     assert given._asdict() | {"cursor": None} == event(owner, victim) | {"cursor": None}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_an_export_gives_the_event_and_nothing_of_what_was_erased(
+    database: Database, admin: Connection, name: str
+) -> None:
+    auditor = database.connect("auditor", autocommit=True)
+
+    def exported() -> str:
+        (found,) = [each for each in Chronicle(auditor).events_since() if each.event_id == FULL]
+        return FORMATS[name].to_text(found, "log")
+
+    secrets = ("curl/8", "ticket 7", "raised the price", "10.0.0.1", "linux")
+    before = exported()
+    assert any(secret in before for secret in secrets)
+    run(admin, ERASE, (FULL, LAW))
+    after = exported()
+    assert [secret for secret in secrets if secret in after] == []
+    for kept in ("acme", "ada", "page.raise", str(FULL)):
+        assert (kept in before) == (kept in after)
 
 
 # Whoever would do more than erase.
