@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
+from functools import partial
 from operator import attrgetter
 from typing import Any
 
@@ -14,7 +15,7 @@ from psycopg import IsolationLevel
 
 from ask import Refusal, refusal, rows, run, sqlstate, value, values, wait_until_blocked
 from capturing import track
-from faults.readers import ColumnReader
+from faults.readers import ColumnReader, StreamReader
 from faults.sealers import Declarer, DoomedSealer, Sealer, Witness
 from faults.standby import standby_of, wait_for_replay
 from faults.storm import Storm
@@ -838,7 +839,11 @@ def test_in_a_storm_in_which_epochs_begin_every_committed_event_is_sealed_once(
     doomed = DoomedSealer(lambda: log_database.connect("admin"), superuser, 7)
     declarer = Declarer(log_database.connect("admin", autocommit=True))
     witness = Witness(log_database.connect("auditor", autocommit=True))
-    storm = Storm(log_database, 6, [sealer, doomed, declarer, witness])
+    streams = [
+        StreamReader(partial(log_database.connect, "auditor"), limit, isolation)
+        for limit, isolation in ((3, IsolationLevel.READ_COMMITTED), (20, REPEATABLE_READ))
+    ]
+    storm = Storm(log_database, 6, [sealer, doomed, declarer, witness, *streams])
     storm.rage(15)
     seal_all(admin)
 
@@ -848,4 +853,7 @@ def test_in_a_storm_in_which_epochs_begin_every_committed_event_is_sealed_once(
     assert Counter(len(each) for each in held.values()) == {1: len(held)}
     assert sum(map(len, sealed(auditor))) == len(held)
     assert witness.findings == []
+    for stream in streams:
+        # What was not sealed when an epoch ended may come again.
+        assert {each.event_id for each in stream.came} == set(held), stream.name
     assert declarer.epochs > 1
