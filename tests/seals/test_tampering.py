@@ -533,6 +533,24 @@ def test_a_batch_that_is_there_twice_is_found(intruder: Connection, number: str)
             assert kinds(intruder), f"batch {original}"
 
 
+def test_a_batch_that_was_sealed_twice_is_found(intruder: Connection) -> None:
+    """By the log's own functions, so that every hash is right."""
+    for original in batches(intruder):
+        with intruder.transaction(force_rollback=True):
+            with attack(intruder):
+                run(
+                    intruder,
+                    """
+                    select chronicle.append_batch(b, l.leaves)
+                    from chronicle.seal_batches as b
+                    inner join chronicle.seal_leaves as l on l.batch_number = b.batch_number
+                    where b.batch_number = %s
+                    """,
+                    (original,),
+                )
+            assert kinds(intruder) == {"batch_overlaps"}, f"batch {original}"
+
+
 def test_nothing_of_a_batch_can_be_altered_unseen(intruder: Connection) -> None:
     """Of three batches: the first, one amid, the last."""
     numbers = batches(intruder)
@@ -785,3 +803,51 @@ def test_an_event_that_is_there_twice_is_found(intruder: Connection) -> None:
                     (victim,),
                 )
             assert number in {batch for _, batch, _ in findings(intruder)}
+
+
+@pytest.mark.parametrize(
+    ("place", "batch"),
+    [
+        pytest.param({}, "jsonb_build_object('is_late', true)", id="as if a copy had written it"),
+        pytest.param(
+            {},
+            "jsonb_build_object('bucket_from', w.day, 'bucket_to', w.day + 7)",
+            id="as if of a week",
+        ),
+        pytest.param({"seq": "seq + 1"}, "'{}'", id="between two batches"),
+    ],
+)
+def test_a_forged_event_can_not_be_sealed_into_the_past(
+    intruder: Connection, place: dict[str, str], batch: str
+) -> None:
+    """A batch for it, at the end of the log, would vouch for it and fit every checkpoint: whoever
+    has all rights can have it sealed by the log's own functions."""
+    number = batch_of(intruder, captured(intruder))
+    with attack(intruder):
+        forged = forge(intruder, events_of(intruder, number)[-1], **place)
+        assert findings(intruder) == [("event_unsealed", None, forged)]
+        run(
+            intruder,
+            f"""
+            select chronicle.append_batch(
+                jsonb_populate_record(
+                    b,
+                    jsonb_build_object(
+                        'event_count', 1,
+                        'from_transaction_id', e.transaction_id, 'from_seq', e.seq,
+                        'to_transaction_id', e.transaction_id, 'to_seq', e.seq,
+                        'min_seq', e.seq, 'max_seq', e.seq
+                    ) || {batch}
+                ),
+                chronicle.event_leaf(e, chronicle.payload_digest(e))
+            )
+            from chronicle.seal_batches as b, chronicle.events as e
+            cross join lateral (
+                select date_trunc('week', e.occurred_at at time zone 'UTC')::date
+            ) as w (day)
+            where b.batch_number = %s and e.event_id = %s
+            """,
+            (number, forged),
+        )
+    last = max(batches(intruder))
+    assert last in {number for _, number, _ in findings(intruder)}
