@@ -34,7 +34,7 @@ from seals.sealed_export import (
     sealed_ids,
     signed_checkpoint,
 )
-from seals.sealed_log import FULL, log_pages
+from seals.sealed_log import BARE, FULL, log_pages
 from seals.test_canonical import HOSTILE
 from streaming import migrated_database, quiet_cluster
 from support import Cluster, Connection, Database, lent
@@ -283,22 +283,57 @@ def test_progress_is_told_of_writing_and_verifying(auditor: Connection) -> None:
     assert told == every
 
 
-def test_what_is_written_meanwhile_is_not_in_the_file(log: Database, auditor: Connection) -> None:
-    """Nor is it awaited: the file is of one moment."""
+def test_what_happens_meanwhile_is_not_in_the_file(copy: Database) -> None:
+    """The file is of one moment."""
 
     class Meanwhile(io.BytesIO):
         def write(self, data: object) -> int:
             if not self.tell():
-                with log.connect(autocommit=True) as owner:
+                with copy.connect(autocommit=True) as owner:
+                    run(owner, "select chronicle.erase_payload(%s, 'GDPR 17(1)')", (BARE,))
                     log_pages(owner, 1, 1)
                     run(owner, "select chronicle.seal_events()")
             return super().write(data)  # type: ignore[arg-type]
 
     out = Meanwhile()
-    month: str = value(auditor, "select to_char(now() at time zone 'UTC', 'YYYY-MM')")
-    report = write_sealed_month(auditor, month, out)
-    assert verified(out.getvalue(), None) == report
-    assert value(auditor, "select count(*) from chronicle.seal_batches") > report.checkpoint.size
+    with copy.connect("auditor", autocommit=True) as session:
+        month = value(session, PRESENT_MONTH)
+        before = exported(session, month)
+        report = write_sealed_month(session, month, out)
+        after = exported(session, month)[1]
+    assert (out.getvalue(), report) == before
+    assert after.checkpoint.size > report.checkpoint.size
+    assert after.erased == report.erased + 1
+
+
+PRESENT_MONTH = "select to_char(now() at time zone 'UTC', 'YYYY-MM')"
+
+
+@pytest.mark.parametrize(("epoch", "seq"), [("b.epoch", "b.max_seq + 10"), ("7", "b.min_seq")])
+def test_what_a_copy_wrote_under_used_numbers_is_of_no_batch(
+    copy: Database, epoch: str, seq: str
+) -> None:
+    """Transaction ids begin anew on another server, and the present month goes on."""
+    with copy.connect("auditor", autocommit=True) as session:
+        month = value(session, PRESENT_MONTH)
+        before = exported(session, month)
+        with copy.connect(copy.cluster.superuser) as superuser:
+            run(
+                superuser,
+                f"""
+                insert into chronicle.events (
+                    transaction_id, seq, epoch, actor_type, context_state, origin, action_type,
+                    action, resource_type
+                )
+                select
+                    b.from_transaction_id + 1, {seq}, {epoch}, 'system', 'absent', 'logged',
+                    'read', 'page.read', 'page'
+                from chronicle.seal_batches as b
+                where b.bucket_from = date_trunc('month', now() at time zone 'UTC')
+                    and b.to_transaction_id > b.from_transaction_id + 1
+                """,
+            )
+        assert exported(session, month) == before
 
 
 # A log that is not what was sealed.

@@ -31,9 +31,10 @@ _BATCHES = """
 _EVENTS = """
     select
         chronicle.event_fields(e), chronicle.payload_fields(e), uuid_send(e.payload_salt),
-        x.payload_digest
+        case when e.payload_salt is null then (
+            select x.payload_digest from chronicle.erasures as x where x.event_id = e.event_id
+        ) end
     from chronicle.events as e
-    left join chronicle.erasures as x on x.event_id = e.event_id and e.payload_salt is null
     where e.epoch = %(epoch)s
         and e.occurred_at >= (date '1970-01-01' + %(from_day)s)::timestamp at time zone 'UTC'
         and e.occurred_at < (date '1970-01-01' + %(to_day)s)::timestamp at time zone 'UTC'
