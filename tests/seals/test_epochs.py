@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 from uuid import UUID
 
@@ -477,6 +478,35 @@ def test_late_batches_are_checked_like_others(copy: Database, owner: Connection)
                 assert rows(
                     superuser, "select kind, batch_number, event_id from chronicle.verify_log()"
                 ) == [found]
+
+
+@pytest.mark.parametrize("is_copy", [True, False], ids=["on a copy", "on the same server"])
+def test_nothing_can_be_put_into_an_epoch_that_is_over(
+    copy: Database, owner: Connection, is_copy: bool
+) -> None:
+    """Neither within what it sealed, nor before, nor behind its end."""
+    for reason in ("moved",) if is_copy else ("moved", "once more"):
+        value(owner, "select chronicle.begin_epoch(%s)", (reason,))
+        log_pages(owner, 30, 31)
+    seal(owner)
+    closed = value(owner, "select max(epoch) - 1 from chronicle.epochs")
+    with closing(copy.connect(copy.cluster.superuser, autocommit=True)) as superuser:
+        disarm(superuser)
+        for number, place in product(("1", "2", "4000", "900000000"), ("1", "100000000")):
+            with superuser.transaction(force_rollback=True):
+                (forged,) = values(
+                    superuser,
+                    """
+                    insert into chronicle.events (
+                        epoch, transaction_id, seq, actor_type, context_state, origin,
+                        action_type, action, resource_type
+                    )
+                    values (%s, %s, %s, 'system', 'absent', 'logged', 'read', 'page.read', 'page')
+                    returning event_id
+                    """,
+                    (closed, number, place),
+                )
+                assert findings(superuser) == [("event_unsealed", None, forged)]
 
 
 def test_nothing_of_a_new_epoch_can_be_altered_unseen(copy: Database, owner: Connection) -> None:
