@@ -1486,16 +1486,35 @@ as $$
         select
             b.*,
             lag(b.batch_number, 1, -1) over (order by b.batch_number) as previous_number,
-            lag(b.to_transaction_id) over bucket as previous_transaction_id,
-            lag(b.to_seq) over bucket as previous_seq,
-            lag(b.batch_number) over bucket as previous_in_bucket,
+            b.bucket_from < lag(b.bucket_to) over line as is_next_call,
             sha256(E'\\x00'::bytea || convert_to(chronicle.batch_record(b), 'UTF8'))
                 <> b.leaf_hash as is_changed
         from chronicle.seal_batches as b
-        window bucket as (
-            partition by b.epoch, b.is_late, b.bucket_from, b.bucket_to
-            order by b.from_transaction_id, b.from_seq, b.batch_number
-        )
+        window line as (partition by b.epoch, b.is_late order by b.batch_number)
+    ),
+
+    -- One call of seal_events writes its months in their order, and all of them lie behind what the
+    -- calls before it have sealed.
+    numbered as (
+        select
+            p.*,
+            count(*) filter (where p.is_next_call) over (
+                partition by p.epoch, p.is_late order by p.batch_number
+            ) as call_number
+        from present as p
+    ),
+
+    calls as (
+        select
+            n.epoch,
+            n.is_late,
+            n.call_number,
+            max(max(array[n.to_transaction_id, n.to_seq])) over (
+                partition by n.epoch, n.is_late order by n.call_number
+                rows between unbounded preceding and 1 preceding
+            ) as sealed_before
+        from numbered as n
+        group by n.epoch, n.is_late, n.call_number
     ),
 
     size as (
@@ -1555,10 +1574,12 @@ as $$
     union all
 
     select
-        'batch_overlaps', p.batch_number, null::uuid,
-        format('It claims events that batch %s has.', p.previous_in_bucket)
-    from present as p
-    where (p.from_transaction_id, p.from_seq) <= (p.previous_transaction_id, p.previous_seq)
+        'batch_overlaps', n.batch_number, null::uuid,
+        'It claims events from where everything had been sealed before it.'
+    from numbered as n
+    inner join calls as c
+        on c.epoch = n.epoch and c.is_late = n.is_late and c.call_number = n.call_number
+    where array[n.from_transaction_id, n.from_seq] <= c.sealed_before
 
     union all
 
