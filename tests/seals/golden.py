@@ -1,7 +1,7 @@
 """The golden vectors: what docs/format.md comes to for events that are easily got wrong.
 
-``vectors/golden_events.jsonl`` and ``vectors/golden_log.json`` were made by a program that packs
-the bytes by hand and shares no code with this repository; docs/format.md describes the files.
+``vectors/golden_*`` were made by programs that pack the bytes by hand and share no code with this
+repository; docs/format.md describes the files.
 """
 
 import json
@@ -9,7 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_VECTORS = Path(__file__).with_name("vectors")
+from pgchronicle.seals.checkpoints import Checkpoint
+
+VECTORS = Path(__file__).with_name("vectors")
+
+GOLDEN_CHECKPOINT = Checkpoint(
+    "example.com/log",
+    3,
+    bytes.fromhex("f5ef51c44cea521e6b5d21ac84f24899390d3e61ae47adb69e97a5536fd37e2b"),
+)
+"""Of the log in golden_month.jsonl and golden_proof.json."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +38,13 @@ class GoldenEvent:
 
 def golden_events() -> list[GoldenEvent]:
     """All of them; their ids differ, and their numbers are those of one epoch but in a few."""
-    with (_VECTORS / "golden_events.jsonl").open(encoding="ascii") as file:
+    with (VECTORS / "golden_events.jsonl").open(encoding="ascii") as file:
         return [_event(json.loads(line)) for line in file]
 
 
 def golden_log() -> dict[str, Any]:
     """Batch records with their leaves, and the roots and proofs of the log that they are."""
-    found: dict[str, Any] = json.loads((_VECTORS / "golden_log.json").read_text(encoding="ascii"))
+    found: dict[str, Any] = json.loads((VECTORS / "golden_log.json").read_text(encoding="ascii"))
     return found
 
 

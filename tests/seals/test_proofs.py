@@ -17,7 +17,7 @@ from pgchronicle.seals.canonical import EVENT_FIELDS, PAYLOAD_FIELDS, BatchRecor
 from pgchronicle.seals.checkpoints import Checkpoint
 from pgchronicle.seals.notes import SigningKey, sign
 from pgchronicle.seals.proofs import make_proof, verify_proof
-from seals.golden import golden_events
+from seals.golden import GOLDEN_CHECKPOINT, VECTORS, golden_events
 from seals.mutations import MUTATIONS, SPELLINGS, mutants, read_kindly
 from seals.sealed_export import KEY, exporting_database, signed_checkpoint
 from seals.sealed_log import BARE, FULL, ODD
@@ -158,6 +158,17 @@ def test_a_proof_from_before_an_erasure_still_holds_for_the_log_after_it(log: Da
     assert (was.leaf, was.payload is None) == (now.leaf, False)
     assert now.payload is None
     assert verify_proof(make_proof(before)).batch == verify_proof(make_proof(after)).batch
+
+
+def test_the_golden_proof_verifies() -> None:
+    proof = (VECTORS / "golden_proof.json").read_bytes()
+    proven = verify_proof(proof, KEY.verifier)
+    (vector,) = (each for each in golden_events() if each.name == "every field")
+    assert proven.payload == dict(zip(PAYLOAD_FIELDS, vector.payload, strict=True))
+    assert proven.event["actor_id"] == "ada"
+    assert (proven.batch.batch_number, proven.batch.event_count) == (0, 4)
+    assert proven.checkpoint == GOLDEN_CHECKPOINT
+    assert make_proof(loads(proof)).encode() == proof
 
 
 # By whose word.

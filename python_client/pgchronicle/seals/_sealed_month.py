@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 from uuid import UUID
 
+from pgchronicle import _words
 from pgchronicle.seals import _vouching
 from pgchronicle.seals._calendar import day_number, month_days
 from pgchronicle.seals.canonical import BatchRecord
@@ -36,10 +37,10 @@ class SealedMonth:
     """How many of the events have no payload any more."""
 
     def __str__(self) -> str:
-        erased = f", {self.erased:,} of them without their payload" if self.erased else ""
+        erased = f", {self.erased:,} without their payload" if self.erased else ""
         return (
-            f"{self.events:,} events of {self.month}{erased}: all that was sealed of that month in "
-            f"the log {self.log_id}, in {self.batches:,} batches.\n"
+            f"{_words.events(self.events)} of {self.month}{erased}: all that was sealed of that "
+            f"month in the log {self.log_id}, in {_words.batches(self.batches)}.\n"
             f"The log is {self.checkpoint.origin} of size {self.checkpoint.size}, with the root "
             f"{self.checkpoint.root.hex()}.\n{_vouching.verdict(self.signed_by)}"
         )
