@@ -11,6 +11,7 @@ import pytest
 
 from ask import refusal, row, rows, run, sqlstate, value, values
 from capturing import track
+from pgchronicle.seals.proofs import make_proof, verify_proof
 from seals.copying import dump, next_transaction_id, pass_transaction_ids, restore
 from seals.intrusion import alterations, altering, disarm
 from seals.sealed_log import details, findings, log_pages, seal, unsealed
@@ -193,6 +194,9 @@ def check_all_is_sealed(session: Connection, checkpoints: tuple[str, ...] = ()) 
     for size, checkpoint in enumerate(checkpoints):
         assert value(session, "select chronicle.checkpoint(%s)", (size,)) == checkpoint
     assert value(session, "select chronicle.seal_events()") == 0
+    for event_id in values(session, "select event_id from chronicle.events"):
+        proof = value(session, "select chronicle.inclusion_proof(%s)", (event_id,))
+        assert verify_proof(make_proof(proof)).event["event_id"] == str(event_id)
 
 
 # Before it is declared.

@@ -723,6 +723,12 @@ HALF_MEASURES = {
     "all but one": WIPE.replace("reason = null, ", ""),
     "forged": WIPE.replace("reason = null", "reason = 'forged'"),
     "nothing": "reason = reason",
+    "without the mark": WIPE.replace("'erased'", "null"),
+    "under another mark": WIPE.replace("'erased'", "'lost'"),
+    "with the mark elsewhere": (
+        WIPE.replace("'erased'", "null").replace("reason = null", "reason = 'erased'")
+    ),
+    "another column with it": f"{WIPE}, actor_id = 'x'",
 }
 
 
@@ -731,6 +737,36 @@ def test_an_erasure_is_whole_and_recorded(eraser: Connection, how: str) -> None:
     assert sqlstate(
         eraser, f"update chronicle.events set {HALF_MEASURES[how]} where event_id = '{FULL}'"
     ) in {"ZC003", "42501"}
+
+
+def record_erasure(eraser: Connection, digest: str) -> None:
+    """What comes before an erasure."""
+    run(
+        eraser,
+        f"""
+        insert into chronicle.erasures
+        select event_id, occurred_at, {digest}, clock_timestamp(), 'law', event_id
+        from chronicle.events as e where event_id = '{FULL}'
+        """,
+    )
+
+
+@pytest.mark.parametrize("how", HALF_MEASURES)
+def test_a_record_lets_the_whole_erasure_through_and_nothing_less(
+    eraser: Connection, how: str
+) -> None:
+    measure = f"update chronicle.events set {HALF_MEASURES[how]} where event_id = '{FULL}'"
+    record_erasure(eraser, "chronicle.payload_digest(e)")
+    if how == "without a record":
+        assert run(eraser, measure).rowcount == 1
+    else:
+        assert sqlstate(eraser, measure) in {"ZC003", "42501"}
+
+
+def test_a_record_of_another_payload_lets_nothing_through(eraser: Connection) -> None:
+    record_erasure(eraser, "sha256(chronicle.payload_digest(e))")
+    wipe = f"update chronicle.events set {WIPE} where event_id = '{FULL}'"
+    assert sqlstate(eraser, wipe) == "ZC003"
 
 
 @pytest.mark.parametrize("how", [how for how in HALF_MEASURES if how != "without a record"])
