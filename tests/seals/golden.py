@@ -16,7 +16,7 @@ VECTORS = Path(__file__).with_name("vectors")
 GOLDEN_CHECKPOINT = Checkpoint(
     "example.com/log",
     3,
-    bytes.fromhex("f5ef51c44cea521e6b5d21ac84f24899390d3e61ae47adb69e97a5536fd37e2b"),
+    bytes.fromhex("e77f8db83dae744486b6e077513f9e3cab1f29c2225b133c82be73d739ebe5f2"),
 )
 """Of the log in golden_month.jsonl and golden_proof.json."""
 

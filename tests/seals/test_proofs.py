@@ -166,7 +166,7 @@ def test_the_golden_proof_verifies() -> None:
     (vector,) = (each for each in golden_events() if each.name == "every field")
     assert proven.payload == dict(zip(PAYLOAD_FIELDS, vector.payload, strict=True))
     assert proven.event["actor_id"] == "ada"
-    assert (proven.batch.batch_number, proven.batch.event_count) == (0, 4)
+    assert (proven.batch.batch_number, proven.batch.event_count) == (1, 4)
     assert proven.checkpoint == GOLDEN_CHECKPOINT
     assert make_proof(loads(proof)).encode() == proof
 

@@ -688,38 +688,58 @@ def sealed_event(place: int, **fields: str) -> SealedEvent:
     return SealedEvent([said.get(name) for name in EVENT_FIELDS], payload)
 
 
+RECORD = BatchRecord(
+    log_id=LOG_ID,
+    batch_number=0,
+    epoch=1,
+    bucket_from="2019-06-01",
+    bucket_to="2019-07-01",
+    from_transaction_id=1000,
+    from_seq=1,
+    to_transaction_id=1000,
+    to_seq=1,
+    min_seq=1,
+    max_seq=1,
+    is_late=False,
+    event_count=1,
+    root=bytes(32),
+    sealed_at=0,
+)
+
+
 def dishonest(events: list[SealedEvent], **said: object) -> bytes:
     """The file of a log of one batch, whose record says what it is told to say."""
     record = replace(
-        BatchRecord(
-            log_id=LOG_ID,
-            batch_number=0,
-            epoch=1,
-            bucket_from="2019-06-01",
-            bucket_to="2019-07-01",
-            from_transaction_id=1000,
-            from_seq=1,
-            to_transaction_id=1000,
-            to_seq=len(events),
-            min_seq=1,
-            max_seq=len(events),
-            is_late=False,
-            event_count=len(events),
-            root=merkle.root([event.leaf for event in events]),
-            sealed_at=0,
-        ),
-        **said,  # type: ignore[arg-type]
+        RECORD,
+        to_seq=len(events),
+        max_seq=len(events),
+        event_count=len(events),
+        root=merkle.root([event.leaf for event in events]),
     )
-    checkpoint = Checkpoint(f"pgchronicle/{LOG_ID}", 1, record.leaf_hash())
-    header: dict[str, object] = {
-        "format": "pgchronicle-sealed-events/v1",
-        "log_id": str(LOG_ID),
-        "month": MONTH,
-        "batches": 1,
-        "events": len(events),
-        "checkpoint": checkpoint.text(),
-    }
-    return written([header, {"batch": record.text()}, *(event.members() for event in events)])
+    return file_of([(replace(record, **said), events)])  # type: ignore[arg-type]
+
+
+def file_of(batches: list[tuple[BatchRecord, list[SealedEvent]]]) -> bytes:
+    """The file of MONTH of a log of these, who are all of that month."""
+    checkpoint = Checkpoint(
+        f"pgchronicle/{LOG_ID}",
+        len(batches),
+        merkle.root([record.leaf_hash() for record, _ in batches]),
+    )
+    lines: list[dict[str, object]] = [
+        {
+            "format": "pgchronicle-sealed-events/v1",
+            "log_id": str(LOG_ID),
+            "month": MONTH,
+            "batches": len(batches),
+            "events": sum(len(events) for _, events in batches),
+            "checkpoint": checkpoint.text(),
+        }
+    ]
+    for record, events in batches:
+        lines.append({"batch": record.text()})
+        lines += [event.members() for event in events]
+    return written(lines)
 
 
 def test_a_file_can_be_made_without_a_database() -> None:
@@ -767,6 +787,123 @@ def test_an_event_in_a_batch_to_which_it_does_not_belong_is_refused(fields: dict
 )
 def test_a_record_that_says_otherwise_than_its_events_is_refused(said: dict[str, object]) -> None:
     assert refused(dishonest([sealed_event(n) for n in range(1, 6)], **said), None)
+
+
+JUNE = ("2019-06-01", "2019-07-01")
+FIRST_WEEK = ("2019-05-27", "2019-06-03")
+SECOND_WEEK = ("2019-06-03", "2019-06-10")
+LATE = (1, True)
+
+
+def of_transactions(*batches: tuple[tuple[str, str], int, int, tuple[int, bool]]) -> bytes:
+    """A log of batches of two events each: their days, the transactions of the two, the epoch, and
+    whether they are late."""
+    made: list[tuple[BatchRecord, list[SealedEvent]]] = []
+    for number, ((bucket_from, bucket_to), first, last, (epoch, is_late)) in enumerate(batches):
+        said = {"epoch": str(epoch)}
+        if bucket_from == SECOND_WEEK[0]:
+            said["occurred_at"] = str(JUNE_1 + 5 * 86_400_000_000)
+        events = [
+            sealed_event(seq, transaction_id=str(transaction_id), **said)
+            for seq, transaction_id in ((1, first), (2, last))
+        ]
+        record = replace(
+            RECORD,
+            batch_number=number,
+            epoch=epoch,
+            is_late=is_late,
+            bucket_from=bucket_from,
+            bucket_to=bucket_to,
+            from_transaction_id=first,
+            to_transaction_id=last,
+            to_seq=2,
+            max_seq=2,
+            event_count=2,
+            root=merkle.root([event.leaf for event in events]),
+        )
+        made.append((record, events))
+    return file_of(made)
+
+
+@pytest.mark.parametrize(
+    "batches",
+    [
+        [(JUNE, 10, 20, (1, False)), (JUNE, 21, 30, (1, False))],
+        # One call, whose months hold events of the same transactions.
+        [(FIRST_WEEK, 10, 20, (1, False)), (SECOND_WEEK, 5, 25, (1, False))],
+        [
+            (FIRST_WEEK, 10, 20, (1, False)),
+            (SECOND_WEEK, 5, 25, (1, False)),
+            (FIRST_WEEK, 26, 30, (1, False)),
+        ],
+        [(JUNE, 10, 20, (1, False)), (JUNE, 10, 20, (2, False))],
+        [(JUNE, 10, 20, (1, False)), (JUNE, 10, 20, LATE), (JUNE, 21, 30, LATE)],
+    ],
+)
+def test_a_log_may_be_sealed_in_such_an_order(
+    batches: list[tuple[tuple[str, str], int, int, tuple[int, bool]]],
+) -> None:
+    assert verified(of_transactions(*batches), None).batches == len(batches)
+
+
+@pytest.mark.parametrize(
+    "batches",
+    [
+        [(JUNE, 10, 20, (1, False)), (JUNE, 15, 16, (1, False))],
+        [(JUNE, 10, 20, (1, False)), (JUNE, 5, 6, (1, False))],
+        [(JUNE, 10, 20, (1, False)), (JUNE, 20, 30, (1, False))],
+        [(JUNE, 10, 20, LATE), (JUNE, 15, 16, LATE)],
+        # Of a month, and then of a week of it.
+        [(JUNE, 10, 20, (1, False)), (SECOND_WEEK, 15, 16, (1, False))],
+        # Between two that are sealed.
+        [
+            (JUNE, 10, 20, (1, False)),
+            (JUNE, 40, 50, (1, False)),
+            (JUNE, 25, 30, (1, False)),
+        ],
+        # Behind the first batch of a call, and not behind the second.
+        [
+            (FIRST_WEEK, 10, 20, (1, False)),
+            (SECOND_WEEK, 5, 25, (1, False)),
+            (FIRST_WEEK, 22, 30, (1, False)),
+        ],
+        # The first batch of the call reaches further than the last.
+        [
+            (FIRST_WEEK, 10, 30, (1, False)),
+            (SECOND_WEEK, 5, 25, (1, False)),
+            (FIRST_WEEK, 27, 40, (1, False)),
+        ],
+    ],
+)
+def test_a_batch_of_the_past_is_refused(
+    batches: list[tuple[tuple[str, str], int, int, tuple[int, bool]]],
+) -> None:
+    assert refused(of_transactions(*batches), None) == (
+        f"line {3 * len(batches) - 1}: batch {len(batches) - 1} claims events from where "
+        "everything had been sealed before it"
+    )
+
+
+def test_a_log_with_a_batch_of_the_past_is_not_exported(copy: Database) -> None:
+    """Sealed by somebody with all rights, by the log's own means: no hash is wrong."""
+    with copy.connect(copy.cluster.superuser) as superuser:
+        tamper(
+            superuser,
+            """
+            select chronicle.append_batch(
+                row(
+                    null, b.epoch, b.bucket_from, b.bucket_to, b.from_transaction_id, b.from_seq,
+                    b.to_transaction_id, b.to_seq, b.min_seq, b.max_seq, false, b.event_count,
+                    null, now(), null
+                )::chronicle.seal_batches,
+                l.leaves
+            )
+            from chronicle.seal_batches as b
+            inner join chronicle.seal_leaves as l on l.batch_number = b.batch_number
+            where b.batch_number = 0
+            """,
+        )
+    assert re.fullmatch(r"batch \d+ claims events from where .*", not_exported(copy))
 
 
 def test_a_root_is_the_same_when_the_leaves_come_one_by_one() -> None:

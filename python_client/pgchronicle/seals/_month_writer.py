@@ -14,6 +14,7 @@ from pgchronicle.errors import ChronicleError, VerificationError, explained
 from pgchronicle.seals import _spelling, _vouching, merkle
 from pgchronicle.seals._calendar import day_number
 from pgchronicle.seals._running_root import RunningRoot
+from pgchronicle.seals._seal_order import SealOrder
 from pgchronicle.seals._sealed_event import Payload, SealedEvent
 from pgchronicle.seals._sealed_month import FORMAT, Month, Progress, SealedMonth
 from pgchronicle.seals.canonical import BatchRecord
@@ -101,11 +102,12 @@ class _Log:
 
     def survey(self) -> None:
         """Counts what is to be written, and checks that the batches are the checkpoint's."""
-        tree = RunningRoot()
+        tree, order = RunningRoot(), SealOrder()
         for text in self._records():
             batch = BatchRecord.parse(text)
             if batch.batch_number != tree.size:
                 raise VerificationError(f"batch {tree.size} is missing in the log")
+            order.append(batch)
             tree.append(batch.leaf_hash())
             if self._month.has(batch):
                 self._batches += 1

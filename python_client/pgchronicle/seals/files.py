@@ -6,6 +6,7 @@ batch of the month its events, of which the root of the batch is. docs/format.md
 """
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,6 +14,7 @@ from pgchronicle.errors import VerificationError
 from pgchronicle.seals import _spelling, _vouching
 from pgchronicle.seals._month_writer import write_sealed_month
 from pgchronicle.seals._running_root import RunningRoot
+from pgchronicle.seals._seal_order import SealOrder
 from pgchronicle.seals._sealed_event import SealedEvent
 from pgchronicle.seals._sealed_month import FORMAT, Month, Progress, SealedMonth
 from pgchronicle.seals._spelling import Object
@@ -103,11 +105,10 @@ class _Header:
 
 def _verify(lines: _Lines, key: VerifierKey | None, progress: Progress) -> SealedMonth:
     header = lines.read(lambda members: _Header(members, key))
-    log = RunningRoot()
+    log, order = RunningRoot(), SealOrder()
     batches = events = erased = 0
     while log.size < header.checkpoint.size:
-        batch = lines.read(_batch)
-        _check_is_next(batch, log.size, header, lines.number)
+        batch = lines.read(partial(_next_batch, header, log.size, order))
         log.append(batch.leaf_hash())
         if header.month.has(batch):
             found = _Events(batch)
@@ -199,19 +200,17 @@ class _Events:
             )
 
 
-def _check_is_next(batch: BatchRecord, number: int, header: _Header, line: int) -> None:
+def _next_batch(header: _Header, number: int, order: SealOrder, members: Object) -> BatchRecord:
+    _spelling.check_members(members, "batch")
+    batch = BatchRecord.parse(_spelling.text(members["batch"]))
     if batch.log_id != header.log_id:
         raise VerificationError(
-            f"line {line}: this is a batch of another log", detail=f"It is of {batch.log_id}."
+            "this is a batch of another log", detail=f"It is of {batch.log_id}."
         )
     if batch.batch_number != number:
-        raise VerificationError(
-            f"line {line}: batch {number} should come here, not {batch.batch_number}"
-        )
-
-
-def _batch(members: Object) -> BatchRecord:
-    return BatchRecord.parse(_spelling.text(_spelling.check_members(members, "batch")["batch"]))
+        raise VerificationError(f"batch {number} should come here, not {batch.batch_number}")
+    order.append(batch)
+    return batch
 
 
 def _nothing(_: int, __: int) -> None:
