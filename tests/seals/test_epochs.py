@@ -484,6 +484,41 @@ def test_late_batches_are_checked_like_others(copy: Database, owner: Connection)
                 ) == [found]
 
 
+@pytest.mark.parametrize("is_declared", [False, True])
+def test_what_is_slipped_in_before_a_copy_is_sealed_is_found(
+    copy: Database, owner: Connection, is_declared: bool
+) -> None:
+    """What the copy itself wrote has a seq that is greater than any that was sealed."""
+    log_pages(owner, 30, 31)
+    if is_declared:
+        value(owner, MOVED)
+    with closing(copy.connect(copy.cluster.superuser, autocommit=True)) as superuser:
+        disarm(superuser)
+        for number, place in product(("1", "first", "last"), ("-1", "0")):
+            with superuser.transaction(force_rollback=True):
+                (forged,) = values(
+                    superuser,
+                    """
+                    insert into chronicle.events (
+                        epoch, transaction_id, seq, actor_type, context_state, origin,
+                        action_type, action, resource_type
+                    )
+                    select
+                        1,
+                        case %(number)s
+                            when 'first' then min(b.from_transaction_id)
+                            when 'last' then max(b.to_transaction_id)
+                            else 1
+                        end,
+                        %(place)s, 'system', 'absent', 'logged', 'read', 'page.read', 'page'
+                    from chronicle.seal_batches as b
+                    returning event_id
+                    """,
+                    {"number": number, "place": int(place)},
+                )
+                assert findings(superuser) == [("event_unsealed", None, forged)]
+
+
 @pytest.mark.parametrize("is_copy", [True, False], ids=["on a copy", "on the same server"])
 def test_nothing_can_be_put_into_an_epoch_that_is_over(
     copy: Database, owner: Connection, is_copy: bool

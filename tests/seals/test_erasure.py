@@ -757,10 +757,14 @@ def test_a_record_lets_the_whole_erasure_through_and_nothing_less(
 ) -> None:
     measure = f"update chronicle.events set {HALF_MEASURES[how]} where event_id = '{FULL}'"
     record_erasure(eraser, "chronicle.payload_digest(e)")
-    if how == "without a record":
-        assert run(eraser, measure).rowcount == 1
-    else:
-        assert sqlstate(eraser, measure) in {"ZC003", "42501"}
+    for mode in ("origin", "replica"):
+        run(eraser, "reset role")
+        run(eraser, f"set session_replication_role = {mode}")
+        run(eraser, "set role chronicle_eraser")
+        if how != "without a record":
+            assert sqlstate(eraser, measure) in {"ZC003", "42501"}
+        elif mode == "replica":
+            assert run(eraser, measure).rowcount == 1
 
 
 def test_a_record_of_another_payload_lets_nothing_through(eraser: Connection) -> None:
