@@ -853,6 +853,7 @@ def test_a_log_may_be_sealed_in_such_an_order(
         [(JUNE, 10, 20, (1, False)), (JUNE, 5, 6, (1, False))],
         [(JUNE, 10, 20, (1, False)), (JUNE, 20, 30, (1, False))],
         [(JUNE, 10, 20, LATE), (JUNE, 15, 16, LATE)],
+        [(JUNE, 10, 20, (2, False)), (JUNE, 15, 16, (2, False))],
         # Of a month, and then of a week of it.
         [(JUNE, 10, 20, (1, False)), (SECOND_WEEK, 15, 16, (1, False))],
         # Between two that are sealed.
@@ -882,6 +883,13 @@ def test_a_batch_of_the_past_is_refused(
         f"line {3 * len(batches) - 1}: batch {len(batches) - 1} claims events from where "
         "everything had been sealed before it"
     )
+
+
+def test_no_event_is_sealed_twice() -> None:
+    event = sealed_event(1)
+    record = replace(RECORD, root=event.leaf)
+    again = replace(record, batch_number=1)
+    assert "claims events" in refused(file_of([(record, [event]), (again, [event])]), None)
 
 
 def test_a_log_with_a_batch_of_the_past_is_not_exported(copy: Database) -> None:
