@@ -14,13 +14,18 @@ from support import Connection
 
 MEMBERS = """
     from chronicle.seal_batches as b
-    inner join chronicle.events as e
-        on e.epoch = b.epoch
-        and (e.occurred_at at time zone 'UTC')::date >= b.bucket_from
-        and (e.occurred_at at time zone 'UTC')::date < b.bucket_to
-        and (e.transaction_id, e.seq) >= (b.from_transaction_id, b.from_seq)
-        and (e.transaction_id, e.seq) <= (b.to_transaction_id, b.to_seq)
-        and e.seq between b.min_seq and b.max_seq
+    cross join lateral (
+        select *
+        from chronicle.events as x
+        where x.epoch = b.epoch
+            and (x.transaction_id, x.seq) >= (b.from_transaction_id, b.from_seq)
+            and (x.transaction_id, x.seq) <= (b.to_transaction_id, b.to_seq)
+            and x.seq between b.min_seq and b.max_seq
+            and (x.occurred_at at time zone 'UTC')::date >= b.bucket_from
+            and (x.occurred_at at time zone 'UTC')::date < b.bucket_to
+        -- Or the planner would compare every event with every batch.
+        offset 0
+    ) as e
 """
 """Each batch with each of its events."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psycopg
 
-from ask import rows, value
+from ask import values
 from pgchronicle import embedded
 from pgchronicle.embedded.homes import DATA
 from streaming import SETTINGS
@@ -49,7 +49,7 @@ class CrashingServer:
     def crash(self) -> None:
         """Kills every process of the server at once, and starts it again."""
         with psycopg.connect(self.cluster.dsn("postgres")) as session:
-            children: list[int] = [pid for (pid,) in rows(session, _CHILDREN)]
+            children: list[int] = values(session, _CHILDREN)
         for pid in (self._postmaster(), *children):
             # A session may have ended by itself.
             with suppress(ProcessLookupError):
@@ -73,8 +73,11 @@ class CrashingServer:
                 # A process that was killed may hold the memory that they shared a moment longer.
                 if time.monotonic() > deadline:
                     raise
-        with psycopg.connect(self.cluster.dsn("postgres")) as session:
-            self._wal_writer = value(session, _WAL_WRITER)
+        with psycopg.connect(self.cluster.dsn("postgres"), autocommit=True) as session:
+            # It starts last.
+            while not (found := values(session, _WAL_WRITER)):
+                assert time.monotonic() < deadline, "nobody writes the write-ahead log"
+        (self._wal_writer,) = found
         os.kill(self._wal_writer, signal.SIGSTOP)
 
     def _postmaster(self) -> int:
