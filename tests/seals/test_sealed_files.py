@@ -885,6 +885,12 @@ def test_a_batch_of_the_past_is_refused(
     )
 
 
+def test_a_batch_of_an_epoch_that_is_over_is_refused() -> None:
+    data = of_transactions((JUNE, 10, 20, (2, False)), (JUNE, 30, 40, (1, False)))
+    said = "line 5: batch 1 claims events of epoch 1, and batches of epoch 2 stand before it"
+    assert refused(data, None) == said
+
+
 def test_no_event_is_sealed_twice() -> None:
     event = sealed_event(1)
     record = replace(RECORD, root=event.leaf)
@@ -908,7 +914,9 @@ def test_a_log_with_a_batch_of_the_past_is_not_exported(copy: Database) -> None:
             )
             from chronicle.seal_batches as b
             inner join chronicle.seal_leaves as l on l.batch_number = b.batch_number
-            where b.batch_number = 0
+            where b.batch_number = (
+                select min(x.batch_number) from chronicle.seal_batches as x where x.epoch = 2
+            )
             """,
         )
     assert re.fullmatch(r"batch \d+ claims events from where .*", not_exported(copy))

@@ -18,19 +18,28 @@ class _Line:
 
 
 class SealOrder:
-    """Batches as they come. A call of seal_events writes its months in their order, and all of them
-    lie behind what the calls before it have sealed."""
+    """Batches as they come. An epoch is sealed before the next one is. A call of seal_events writes
+    its months in their order, and all of them lie behind what the calls before it have sealed."""
 
-    __slots__ = ("_lines",)
+    __slots__ = ("_epoch", "_lines")
 
     def __init__(self) -> None:
+        self._epoch = 0
         self._lines: dict[tuple[int, bool], _Line] = {}
 
     def append(self, batch: BatchRecord) -> None:
         """
         Raises:
-            VerificationError: it claims events from where all was sealed.
+            VerificationError: it claims events from where all was sealed, or of an epoch that is
+                over.
         """
+        if batch.epoch < self._epoch:
+            raise VerificationError(
+                f"batch {batch.batch_number} claims events of epoch {batch.epoch}, and batches of "
+                f"epoch {self._epoch} stand before it",
+                detail="Somebody has put events into the past, and sealed them themselves.",
+            )
+        self._epoch = batch.epoch
         first = (batch.from_transaction_id, batch.from_seq)
         last = (batch.to_transaction_id, batch.to_seq)
         bucket_to = day_number(batch.bucket_to)
