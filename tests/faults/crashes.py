@@ -13,7 +13,7 @@ from ask import values
 from pgchronicle import embedded
 from pgchronicle.embedded.homes import DATA
 from streaming import SETTINGS
-from support import Cluster
+from support import Cluster, Connection
 
 _SETTINGS: Mapping[str, str | int | float | bool] = {
     **SETTINGS,
@@ -21,6 +21,7 @@ _SETTINGS: Mapping[str, str | int | float | bool] = {
     "fsync": False,
     "full_page_writes": False,
     # Nobody but who commits is to write the write-ahead log: others find room enough, or come late.
+    "wal_writer_delay": "10s",
     "wal_buffers": "16MB",
     "bgwriter_lru_maxpages": 0,
     "checkpoint_timeout": "1h",
@@ -28,7 +29,10 @@ _SETTINGS: Mapping[str, str | int | float | bool] = {
 }
 
 _CHILDREN = "select pid from pg_stat_activity"
-_WAL_WRITER = "select pid from pg_stat_activity where backend_type = 'walwriter'"
+_SLEEPING_WAL_WRITER = """
+    select pid from pg_stat_activity
+    where backend_type = 'walwriter' and wait_event = 'WalWriterMain'
+"""
 
 
 class CrashingServer:
@@ -74,11 +78,18 @@ class CrashingServer:
                 if time.monotonic() > deadline:
                     raise
         with psycopg.connect(self.cluster.dsn("postgres"), autocommit=True) as session:
-            # It starts last.
-            while not (found := values(session, _WAL_WRITER)):
-                assert time.monotonic() < deadline, "nobody writes the write-ahead log"
-        (self._wal_writer,) = found
-        os.kill(self._wal_writer, signal.SIGSTOP)
+            while not self._stop_wal_writer(session):
+                assert time.monotonic() < deadline, "the writer of the log does not come to rest"
+
+    def _stop_wal_writer(self, session: Connection) -> bool:
+        """Whether it could be stopped while it sleeps. Elsewhere it may hold locks."""
+        for pid in values(session, _SLEEPING_WAL_WRITER):
+            self._wal_writer = pid
+            os.kill(pid, signal.SIGSTOP)
+            if values(session, _SLEEPING_WAL_WRITER):
+                return True
+            os.kill(pid, signal.SIGCONT)
+        return False
 
     def _postmaster(self) -> int:
         file = self._directory / DATA / "postmaster.pid"
