@@ -46,6 +46,7 @@ drop function chronicle.ensure_partitions(integer);
 drop function chronicle.partition_name(text, timestamptz);
 drop function chronicle.add_partition(name, text);
 drop function chronicle.assert_no_events();
+drop trigger event_keys_reject_update on chronicle.event_keys;
 drop trigger event_keys_reject_change on chronicle.event_keys;
 drop table chronicle.event_keys;
 drop trigger events_check_erasure on chronicle.events;

@@ -9,25 +9,22 @@ set local role chronicle_owner;
 -- chronicle.events_since.
 create or replace function chronicle.event_cursor(_event chronicle.events)
 returns text
-language sql
+language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-    select format(
-        '%s.%s.%s',
-        _event.epoch,
-        case
-            when _event.epoch < chronicle.current_epoch()
-                and _event.seq > (
-                    select n.sealed_seq
-                    from chronicle.epochs as n
-                    where n.epoch = _event.epoch + 1
-                )
-                then 999999999999999999
-            else coalesce(_event.settled_after, _event.transaction_id)
-        end,
-        _event.seq
-    )
+declare
+    v_position bigint := coalesce(_event.settled_after, _event.transaction_id);
+begin
+    if _event.epoch < chronicle.current_epoch()
+        and _event.seq > (
+            select n.sealed_seq from chronicle.epochs as n where n.epoch = _event.epoch + 1
+        )
+    then
+        v_position := 999999999999999999;
+    end if;
+    return concat(_event.epoch, '.', v_position, '.', _event.seq);
+end
 $$;
 
 comment on function chronicle.event_cursor(chronicle.events) is

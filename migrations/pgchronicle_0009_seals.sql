@@ -486,25 +486,25 @@ chronicle_sealer, chronicle_auditor;
 -- the other goes by DateStyle.
 create or replace function chronicle.iso_day(_day date)
 returns text
-language sql
+language plpgsql
 immutable
 strict
 set search_path = pg_catalog, pg_temp
 as $$
-    select format(
-        '%s%s-%s-%s',
-        case when y.number < 0 then '-' end,
-        lpad(abs(y.number)::text, greatest(4, length(abs(y.number)::text)), '0'),
-        lpad(extract(month from _day)::text, 2, '0'),
+declare
+    v_year integer := extract(year from _day);
+begin
+    -- There is no year 0; ISO 8601 has one.
+    if v_year < 0 then
+        v_year := v_year + 1;
+    end if;
+    return concat(
+        case when v_year < 0 then '-' end,
+        lpad(abs(v_year)::text, greatest(4, length(abs(v_year)::text)), '0'), '-',
+        lpad(extract(month from _day)::text, 2, '0'), '-',
         lpad(extract(day from _day)::text, 2, '0')
-    )
-    from (
-        -- There is no year 0; ISO 8601 has one.
-        select case
-            when extract(year from _day) < 0 then extract(year from _day) + 1
-            else extract(year from _day)
-        end as number
-    ) as y
+    );
+end
 $$;
 
 comment on function chronicle.iso_day(date) is
@@ -516,11 +516,12 @@ grant execute on function chronicle.iso_day(date) to chronicle_sealer, chronicle
 
 create or replace function chronicle.batch_record(_batch chronicle.seal_batches)
 returns text
-language sql
+language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-    select format(
+begin
+    return format(
         E'pgchronicle-batch/v1\nlog %s\nbatch %s\nepoch %s\nbucket %s %s\nfrom %s %s\nto %s %s\n'
         'seq %s %s\nlate %s\ncount %s\nroot %s\nsealed %s\n',
         (select s.log_id from chronicle.seal_state as s),
@@ -534,7 +535,8 @@ as $$
         _batch.event_count,
         encode(_batch.root, 'hex'),
         chronicle.microseconds(_batch.sealed_at)
-    )
+    );
+end
 $$;
 
 comment on function chronicle.batch_record(chronicle.seal_batches) is
@@ -602,8 +604,10 @@ as $$
         when pg_is_in_recovery() then 'the server is a standby'
         when e.system_identifier <> (select c.system_identifier from pg_control_system() as c)
             then 'the log comes from another server'
-        -- Its texts have no characters, and need not be such in UTF-8.
-        when getdatabaseencoding() = 'SQL_ASCII' then 'the encoding of the database is SQL_ASCII'
+        -- In another one, a character may have no equivalent in UTF-8, and the keys of a jsonb
+        -- document have another order than after a move to UTF-8.
+        when getdatabaseencoding() <> 'UTF8'
+            then format('the encoding of the database is %s, not UTF8', getdatabaseencoding())
     end
     from chronicle.epochs as e
     order by e.epoch desc
@@ -642,7 +646,8 @@ begin
             using errcode = 'object_not_in_prerequisite_state',
                 hint = case
                     when pg_is_in_recovery() then 'Seal on the primary.'
-                    when v_problem ~ 'encoding' then 'Seals need texts in a known encoding.'
+                    when v_problem ~ 'encoding' then 'Move to a database in UTF8; a dump converts. '
+                        'Writers are not affected.'
                     else 'A dump was restored, the cluster upgraded or the log copied. Writers are '
                         'not affected. Check that the sequence chronicle.events_seq stands behind '
                         'the greatest seq of the log, then declare it: '
@@ -654,7 +659,8 @@ $$;
 
 comment on function chronicle.check_can_seal() is
 'Private. Refuses where sealing would be wrong. Errors: 25001 under another isolation level than
-READ COMMITTED; 55000 on a standby, and when the log comes from another server.';
+READ COMMITTED; 55000 on a standby, in a database whose encoding is not UTF8, and when the log comes
+from another server.';
 
 revoke execute on function chronicle.check_can_seal() from public;
 grant execute on function chronicle.check_can_seal() to chronicle_sealer;
@@ -871,7 +877,8 @@ transaction holds back what was written after it began (see chronicle.seal_statu
 nothing. Two at once: the second waits, and goes on behind the first.
 _limit: at most so many events in one call, 1 to 1000000; when it returns as many, more may be left.
 Errors: 22023 for a wrong limit; 25001 under another isolation level than READ COMMITTED; 55000 on a
-standby, and when the log comes from another server, until chronicle.begin_epoch was called.
+standby, in a database whose encoding is not UTF8, and when the log comes from another server, until
+chronicle.begin_epoch was called.
 Example: select chronicle.seal_events();';
 
 revoke execute on function chronicle.seal_events(integer) from public;
@@ -1431,13 +1438,18 @@ as $$
 
     select
         'epoch_differs', null::bigint, null::uuid,
-        format('What is stored of epoch %s is not what the event tells that began it.', x.epoch)
-    from chronicle.epochs as x
-    left join chronicle.events as e on e.event_id = x.recorded_by
-    where x.epoch > 1
-        and (e.action, e.details_after) is distinct from (
-            'chronicle.epoch.begin', to_jsonb(x) - 'recorded_by'
+        format(
+            'What is stored of the epochs %s and %s is not what the event tells that began the '
+            'latter.',
+            b.epoch, x.epoch
         )
+    from chronicle.epochs as x
+    inner join chronicle.epochs as b on b.epoch = x.epoch - 1
+    left join chronicle.events as e on e.event_id = x.recorded_by
+    where (e.action, e.details_before, e.details_after) is distinct from (
+            'chronicle.epoch.begin', to_jsonb(b) - 'recorded_by', to_jsonb(x) - 'recorded_by'
+        )
+        or x.is_on_copy <> (x.system_identifier <> b.system_identifier)
 
     union all
 
@@ -1487,6 +1499,7 @@ as $$
             b.*,
             lag(b.batch_number, 1, -1) over (order by b.batch_number) as previous_number,
             b.bucket_from < lag(b.bucket_to) over line as is_next_call,
+            max(b.epoch) over (order by b.batch_number) as latest_epoch,
             sha256(E'\\x00'::bytea || convert_to(chronicle.batch_record(b), 'UTF8'))
                 <> b.leaf_hash as is_changed
         from chronicle.seal_batches as b
@@ -1580,6 +1593,7 @@ as $$
     inner join calls as c
         on c.epoch = n.epoch and c.is_late = n.is_late and c.call_number = n.call_number
     where array[n.from_transaction_id, n.from_seq] <= c.sealed_before
+        or n.epoch < n.latest_epoch
 
     union all
 
@@ -2076,8 +2090,8 @@ begin
         format('select %s::pg_catalog.int4', v_epoch.epoch)
     );
     v_epoch.recorded_by := chronicle.log_management_event(
-        'create', 'chronicle.epoch.begin', 'chronicle.epoch', v_epoch.epoch::text, null,
-        to_jsonb(v_epoch) - 'recorded_by'
+        'create', 'chronicle.epoch.begin', 'chronicle.epoch', v_epoch.epoch::text,
+        to_jsonb(v_before) - 'recorded_by', to_jsonb(v_epoch) - 'recorded_by'
     );
     insert into chronicle.epochs select v_epoch.*;
     return v_epoch.epoch;
@@ -2190,6 +2204,10 @@ begin
         ip_address = null,
         user_agent = null,
         client_info = null
+    where event_id = any(v_ids);
+    -- Whoever sends the event once more is told that the id is taken.
+    update chronicle.event_keys
+    set content_digest = sha256(uuid_send(gen_random_uuid()))
     where event_id = any(v_ids);
     return cardinality(v_ids);
 end
@@ -2357,6 +2375,7 @@ begin
         client_info
     ) on chronicle.events to chronicle_eraser;
     grant select, insert on chronicle.erasures to chronicle_eraser;
+    grant select, update (content_digest) on chronicle.event_keys to chronicle_eraser;
     grant execute on function chronicle.event_fields(chronicle.events),
     chronicle.payload_fields(chronicle.events), chronicle.payload_digest(chronicle.events),
     chronicle.microseconds(timestamptz), chronicle.check_can_erase(text) to chronicle_eraser;

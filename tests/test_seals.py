@@ -12,10 +12,11 @@ from uuid import UUID
 import pytest
 
 from ask import Refusal, refusal, row, rows, run, sqlstate, value, values
+from pgchronicle.migrate import migrate
 from pgchronicle.seals import canonical, merkle
 from sealing import checkpoint, findings, seal, sealed, status
 from streaming import log, migrated_database, quiet_cluster
-from support import Cluster, Connection, Database
+from support import INSTALLER, Cluster, Connection, Database, lent
 
 
 @pytest.fixture(scope="module")
@@ -419,3 +420,27 @@ def test_the_number_of_nodes_is_that_of_the_complete_subtrees(
     )
     assert [len(each) for each in stored] == [32 * number for number in range(1, 12)]
     assert len(set(chain(leaves, stored))) == 22
+
+
+def test_a_log_that_is_not_in_utf8_is_not_sealed(
+    alone: Cluster, database_names: Iterator[str]
+) -> None:
+    """In WIN1252, an application can write what has no equivalent, and so could stop the sealing;
+    and elsewhere the keys of a document have another order."""
+    name = next(database_names)
+    alone.execute(
+        "create database {} owner {} template template0 encoding 'WIN1252' locale 'C'",
+        name,
+        INSTALLER,
+    )
+    for database in lent(Database(alone, name)):
+        migrate(alone.dsn(name, INSTALLER))
+        admin = database.connect("admin", autocommit=True)
+        log(database.connect("app", autocommit=True), "a")
+        assert refusal(admin, "select chronicle.seal_events()") == Refusal(
+            "55000",
+            "nothing is sealed: the encoding of the database is WIN1252, not UTF8",
+            None,
+            "Move to a database in UTF8; a dump converts. Writers are not affected.",
+        )
+        assert status(admin).problem == "the encoding of the database is WIN1252, not UTF8"

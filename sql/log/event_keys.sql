@@ -11,16 +11,25 @@ comment on table chronicle.event_keys is
 comment on column chronicle.event_keys.event_id is
 'The id, as in chronicle.events.';
 comment on column chronicle.event_keys.content_digest is
-'SHA-256 over what the caller said and who it was.';
+'SHA-256 over what the caller said and who it was; of something random once that was erased.';
 
 create trigger event_keys_reject_change
-before update or delete or truncate on chronicle.event_keys
+before delete or truncate on chronicle.event_keys
 for each statement execute function chronicle.reject_change();
 
+-- An erasure leaves no digest of what it erased: one without salt could be guessed from.
+create trigger event_keys_reject_update
+before update on chronicle.event_keys
+for each statement when (current_user <> 'chronicle_eraser')
+execute function chronicle.reject_change();
+
 alter table chronicle.event_keys enable always trigger event_keys_reject_change;
+alter table chronicle.event_keys enable always trigger event_keys_reject_update;
 
 comment on trigger event_keys_reject_change on chronicle.event_keys is
-'Refuses to change or remove a claimed id.';
+'Refuses to remove a claimed id.';
+comment on trigger event_keys_reject_update on chronicle.event_keys is
+'Refuses updates, but by the role that erases.';
 
 revoke all on chronicle.event_keys from public;
 grant select, insert on chronicle.event_keys to chronicle_writer;

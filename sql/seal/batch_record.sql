@@ -1,10 +1,11 @@
 create or replace function chronicle.batch_record(_batch chronicle.seal_batches)
 returns text
-language sql
+language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-    select format(
+begin
+    return format(
         E'pgchronicle-batch/v1\nlog %s\nbatch %s\nepoch %s\nbucket %s %s\nfrom %s %s\nto %s %s\n'
         'seq %s %s\nlate %s\ncount %s\nroot %s\nsealed %s\n',
         (select s.log_id from chronicle.seal_state as s),
@@ -18,7 +19,8 @@ as $$
         _batch.event_count,
         encode(_batch.root, 'hex'),
         chronicle.microseconds(_batch.sealed_at)
-    )
+    );
+end
 $$;
 
 comment on function chronicle.batch_record(chronicle.seal_batches) is

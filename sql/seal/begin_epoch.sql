@@ -56,8 +56,8 @@ begin
         format('select %s::pg_catalog.int4', v_epoch.epoch)
     );
     v_epoch.recorded_by := chronicle.log_management_event(
-        'create', 'chronicle.epoch.begin', 'chronicle.epoch', v_epoch.epoch::text, null,
-        to_jsonb(v_epoch) - 'recorded_by'
+        'create', 'chronicle.epoch.begin', 'chronicle.epoch', v_epoch.epoch::text,
+        to_jsonb(v_before) - 'recorded_by', to_jsonb(v_epoch) - 'recorded_by'
     );
     insert into chronicle.epochs select v_epoch.*;
     return v_epoch.epoch;

@@ -24,7 +24,8 @@ begin
             using errcode = 'object_not_in_prerequisite_state',
                 hint = case
                     when pg_is_in_recovery() then 'Seal on the primary.'
-                    when v_problem ~ 'encoding' then 'Seals need texts in a known encoding.'
+                    when v_problem ~ 'encoding' then 'Move to a database in UTF8; a dump converts. '
+                        'Writers are not affected.'
                     else 'A dump was restored, the cluster upgraded or the log copied. Writers are '
                         'not affected. Check that the sequence chronicle.events_seq stands behind '
                         'the greatest seq of the log, then declare it: '
@@ -36,7 +37,8 @@ $$;
 
 comment on function chronicle.check_can_seal() is
 'Private. Refuses where sealing would be wrong. Errors: 25001 under another isolation level than
-READ COMMITTED; 55000 on a standby, and when the log comes from another server.';
+READ COMMITTED; 55000 on a standby, in a database whose encoding is not UTF8, and when the log comes
+from another server.';
 
 revoke execute on function chronicle.check_can_seal() from public;
 grant execute on function chronicle.check_can_seal() to chronicle_sealer;

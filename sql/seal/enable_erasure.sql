@@ -36,6 +36,7 @@ begin
         client_info
     ) on chronicle.events to chronicle_eraser;
     grant select, insert on chronicle.erasures to chronicle_eraser;
+    grant select, update (content_digest) on chronicle.event_keys to chronicle_eraser;
     grant execute on function chronicle.event_fields(chronicle.events),
     chronicle.payload_fields(chronicle.events), chronicle.payload_digest(chronicle.events),
     chronicle.microseconds(timestamptz), chronicle.check_can_erase(text) to chronicle_eraser;

@@ -64,6 +64,10 @@ begin
         user_agent = null,
         client_info = null
     where event_id = any(v_ids);
+    -- Whoever sends the event once more is told that the id is taken.
+    update chronicle.event_keys
+    set content_digest = sha256(uuid_send(gen_random_uuid()))
+    where event_id = any(v_ids);
     return cardinality(v_ids);
 end
 $$;

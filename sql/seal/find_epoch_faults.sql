@@ -15,13 +15,18 @@ as $$
 
     select
         'epoch_differs', null::bigint, null::uuid,
-        format('What is stored of epoch %s is not what the event tells that began it.', x.epoch)
-    from chronicle.epochs as x
-    left join chronicle.events as e on e.event_id = x.recorded_by
-    where x.epoch > 1
-        and (e.action, e.details_after) is distinct from (
-            'chronicle.epoch.begin', to_jsonb(x) - 'recorded_by'
+        format(
+            'What is stored of the epochs %s and %s is not what the event tells that began the '
+            'latter.',
+            b.epoch, x.epoch
         )
+    from chronicle.epochs as x
+    inner join chronicle.epochs as b on b.epoch = x.epoch - 1
+    left join chronicle.events as e on e.event_id = x.recorded_by
+    where (e.action, e.details_before, e.details_after) is distinct from (
+            'chronicle.epoch.begin', to_jsonb(b) - 'recorded_by', to_jsonb(x) - 'recorded_by'
+        )
+        or x.is_on_copy <> (x.system_identifier <> b.system_identifier)
 
     union all
 

@@ -11,6 +11,7 @@ as $$
             b.*,
             lag(b.batch_number, 1, -1) over (order by b.batch_number) as previous_number,
             b.bucket_from < lag(b.bucket_to) over line as is_next_call,
+            max(b.epoch) over (order by b.batch_number) as latest_epoch,
             sha256(E'\\x00'::bytea || convert_to(chronicle.batch_record(b), 'UTF8'))
                 <> b.leaf_hash as is_changed
         from chronicle.seal_batches as b
@@ -104,6 +105,7 @@ as $$
     inner join calls as c
         on c.epoch = n.epoch and c.is_late = n.is_late and c.call_number = n.call_number
     where array[n.from_transaction_id, n.from_seq] <= c.sealed_before
+        or n.epoch < n.latest_epoch
 
     union all
 

@@ -2,25 +2,25 @@
 -- the other goes by DateStyle.
 create or replace function chronicle.iso_day(_day date)
 returns text
-language sql
+language plpgsql
 immutable
 strict
 set search_path = pg_catalog, pg_temp
 as $$
-    select format(
-        '%s%s-%s-%s',
-        case when y.number < 0 then '-' end,
-        lpad(abs(y.number)::text, greatest(4, length(abs(y.number)::text)), '0'),
-        lpad(extract(month from _day)::text, 2, '0'),
+declare
+    v_year integer := extract(year from _day);
+begin
+    -- There is no year 0; ISO 8601 has one.
+    if v_year < 0 then
+        v_year := v_year + 1;
+    end if;
+    return concat(
+        case when v_year < 0 then '-' end,
+        lpad(abs(v_year)::text, greatest(4, length(abs(v_year)::text)), '0'), '-',
+        lpad(extract(month from _day)::text, 2, '0'), '-',
         lpad(extract(day from _day)::text, 2, '0')
-    )
-    from (
-        -- There is no year 0; ISO 8601 has one.
-        select case
-            when extract(year from _day) < 0 then extract(year from _day) + 1
-            else extract(year from _day)
-        end as number
-    ) as y
+    );
+end
 $$;
 
 comment on function chronicle.iso_day(date) is

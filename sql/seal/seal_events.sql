@@ -59,7 +59,8 @@ transaction holds back what was written after it began (see chronicle.seal_statu
 nothing. Two at once: the second waits, and goes on behind the first.
 _limit: at most so many events in one call, 1 to 1000000; when it returns as many, more may be left.
 Errors: 22023 for a wrong limit; 25001 under another isolation level than READ COMMITTED; 55000 on a
-standby, and when the log comes from another server, until chronicle.begin_epoch was called.
+standby, in a database whose encoding is not UTF8, and when the log comes from another server, until
+chronicle.begin_epoch was called.
 Example: select chronicle.seal_events();';
 
 revoke execute on function chronicle.seal_events(integer) from public;

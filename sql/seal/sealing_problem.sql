@@ -8,8 +8,10 @@ as $$
         when pg_is_in_recovery() then 'the server is a standby'
         when e.system_identifier <> (select c.system_identifier from pg_control_system() as c)
             then 'the log comes from another server'
-        -- Its texts have no characters, and need not be such in UTF-8.
-        when getdatabaseencoding() = 'SQL_ASCII' then 'the encoding of the database is SQL_ASCII'
+        -- In another one, a character may have no equivalent in UTF-8, and the keys of a jsonb
+        -- document have another order than after a move to UTF-8.
+        when getdatabaseencoding() <> 'UTF8'
+            then format('the encoding of the database is %s, not UTF8', getdatabaseencoding())
     end
     from chronicle.epochs as e
     order by e.epoch desc

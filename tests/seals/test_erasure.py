@@ -212,6 +212,28 @@ def test_the_payload_is_what_the_seal_keeps_apart(owner: Connection, admin: Conn
     )
 
 
+def test_no_digest_without_salt_stays_to_guess_from(
+    database: Database, owner: Connection, admin: Connection
+) -> None:
+    """Of an event whose id the caller gave, one is kept, to know a retry by."""
+    event_id = uuid4()
+    app = database.connect("app", autocommit=True)
+    logged = """
+        select chronicle.log_audit_event(
+            _event_id => %s, _actor_type => 'user', _action_type => 'read',
+            _resource_type => 'page', _details_after => '{"salary": 4711}'
+        )
+    """
+    assert value(app, logged, (event_id,)) == value(app, logged, (event_id,)) == event_id
+    with database.connect(database.cluster.superuser, autocommit=True) as superuser:
+        kept = "select content_digest from chronicle.event_keys where event_id = %s"
+        before = value(superuser, kept, (event_id,))
+        assert value(admin, ERASE, (event_id, LAW)) is True
+        assert value(superuser, kept, (event_id,)) != before
+    assert sqlstate(app, logged, (event_id,)) == "ZC001"
+    assert event(owner, event_id)["details_after"] is None
+
+
 def test_an_event_tells_of_an_erasure(owner: Connection) -> None:
     digest = value(
         owner,

@@ -32,7 +32,7 @@ from seals.sealed_log import (
     unsealed,
 )
 from streaming import quiet_cluster
-from support import Cluster, Connection, Database
+from support import INSTALLER, Cluster, Connection, Database
 
 
 @pytest.fixture(scope="module")
@@ -691,6 +691,51 @@ def test_of_the_first_epoch_only_its_number_is_looked_at(intruder: Connection) -
     assert unseen == {
         *("began_at", "reason", "system_identifier", "sealed_seq", "is_on_copy", "recorded_by")
     }
+
+
+def second_epoch(intruder: Connection) -> None:
+    """Begins another epoch, and seals the event that tells of it."""
+    run(intruder, f"set local role {INSTALLER}")
+    assert value(intruder, "select chronicle.begin_epoch('moved')") == 2
+    run(intruder, "reset role")
+    assert value(intruder, SEAL_RANGE, (1,)) == 0
+    run(intruder, "update chronicle.seal_state set sealed_epochs = 1")
+    assert value(intruder, SEAL_RANGE, (2,)) == 1
+    assert findings(intruder) == []
+
+
+SEAL_RANGE = "select chronicle.seal_range(%s, false, 9223372036854775807, 1000)"
+
+
+def test_from_the_second_epoch_on_an_event_tells_of_each(intruder: Connection) -> None:
+    second_epoch(intruder)
+    unseen: list[str] = []
+    tried: set[tuple[int, str]] = set()
+    for number in (1, 2):
+        for column, altered in alterations(intruder, "epochs"):
+            if column == "epoch":
+                altered += " + 10"
+            statement = altering("epochs", column, altered, f"epoch = {number}")
+            with intruder.transaction(force_rollback=True):
+                if not run(intruder, statement).rowcount:
+                    continue
+                tried.add((number, column))
+                if not findings(intruder):
+                    unseen.append(f"{number}: {column} = {altered}")
+    assert unseen == ["1: recorded_by = gen_random_uuid()"]
+    assert len(tried) == 14
+
+
+def test_an_epoch_that_is_over_can_not_be_opened_again(intruder: Connection) -> None:
+    """To put events behind its end, and have them sealed."""
+    last = events_of(intruder, max(batches(intruder)))[-1]
+    second_epoch(intruder)
+    with attack(intruder):
+        run(intruder, "update chronicle.seal_state set sealed_epochs = 0")
+        forge(intruder, last, transaction_id="transaction_id + 1")
+        assert value(intruder, SEAL_RANGE, (1,)) == 1
+        run(intruder, "update chronicle.seal_state set sealed_epochs = 1")
+    assert findings(intruder) == [("batch_overlaps", max(batches(intruder)), None)]
 
 
 @pytest.mark.parametrize("table", ["seal_state", "epochs"])
