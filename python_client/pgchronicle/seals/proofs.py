@@ -33,8 +33,8 @@ class ProvenEvent:
         event_id = self.event["event_id"]
         erased = "" if self.payload else " Its payload was erased since, and is not in the proof."
         return (
-            f"Event {event_id} was sealed as the proof has it, in batch {self.batch.batch_number} "
-            f"of the log {self.batch.log_id}.{erased}\n"
+            f"Event {event_id} is in batch {self.batch.batch_number} of the log "
+            f"{self.batch.log_id}, sealed as the proof has it.{erased}\n"
             f"The log is {self.checkpoint.origin} of size {self.checkpoint.size}, with the root "
             f"{self.checkpoint.root.hex()}.\n{_vouching.verdict(self.signed_by)}"
         )
