@@ -50,6 +50,8 @@ drop trigger event_keys_reject_update on chronicle.event_keys;
 drop trigger event_keys_reject_change on chronicle.event_keys;
 drop table chronicle.event_keys;
 drop trigger events_check_erasure on chronicle.events;
+drop policy erasures_reader_reads on chronicle.erasures;
+drop policy erasures_sealer_reads on chronicle.erasures;
 drop trigger erasures_reject_change on chronicle.erasures;
 drop table chronicle.erasures;
 drop trigger epochs_reject_change on chronicle.epochs;

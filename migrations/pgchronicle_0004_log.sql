@@ -464,17 +464,38 @@ comment on trigger erasures_reject_change on chronicle.erasures is
 'Refuses to change or remove the record of an erasure.';
 
 revoke all on chronicle.erasures from public;
-grant select on chronicle.erasures to chronicle_sealer, chronicle_auditor;
+grant select on chronicle.erasures to chronicle_sealer, chronicle_reader;
+
+-- Whoever sees an event sees that it was erased.
+alter table chronicle.erasures enable row level security;
+
+create policy erasures_sealer_reads on chronicle.erasures
+for select to chronicle_sealer using (true);
+
+create policy erasures_reader_reads on chronicle.erasures
+for select to chronicle_reader
+using (event_id in (select e.event_id from chronicle.events as e));
+
+comment on policy erasures_sealer_reads on chronicle.erasures is
+'Sealing takes the digest for the payload that is gone.';
+comment on policy erasures_reader_reads on chronicle.erasures is
+'The erasures of the events that one may see.';
 
 -- Every update of an event comes here. The one that is let through empties a payload whose digest
--- was kept before, and touches nothing else.
+-- was kept before, and touches nothing else. On a copy, the apply worker of logical replication
+-- brings it, with the digest before.
 create or replace function chronicle.check_erasure()
 returns trigger
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    if current_user = 'chronicle_eraser'
+    if (
+        current_user = 'chronicle_eraser'
+        or exists (
+            select from pg_catalog.pg_stat_subscription as s where s.pid = pg_backend_pid()
+        )
+    )
         and new.payload_salt is null
         and array_remove(chronicle.payload_fields(new), null) = array['erased'::bytea]
         and new.payload_error = 'erased'

@@ -1479,8 +1479,17 @@ begin
         v_span := chronicle.period_of_event(v_periods, v_change.seq, v_change.columns);
         -- The first change after that time tells how things stood before it.
         if v_change.occurred_at > _at then
-            if v_change.key_before is distinct from v_record_id then
+            if v_change.key_before is distinct from v_record_id
+                and not (
+                    v_is_there
+                    and chronicle.is_departure_erased(v_table_id, v_seq, v_change.occurred_at)
+                )
+            then
                 return null;
+            elsif v_change.key_before is distinct from v_record_id then
+                perform chronicle.refuse_incomplete(
+                    _table, format('When record %s went is not known.', v_record_id)
+                );
             elsif v_earlier is null and not v_change.is_complete then
                 perform chronicle.refuse_incomplete(
                     _table,

@@ -25,7 +25,6 @@ drop function chronicle.inclusion_proof(uuid, bigint);
 drop function chronicle.sealed_place(
     uuid, integer, timestamptz, bigint, bigint, bytea, bigint
 );
-drop function chronicle.erased_digest(uuid);
 drop function chronicle.verify_log(bigint, bigint);
 drop function chronicle.find_tree_faults();
 drop function chronicle.find_epoch_faults();

@@ -1186,9 +1186,9 @@ begin
         and e.occurred_at < v_to
         and e.seq between _batch.min_seq and _batch.max_seq;
 
-    if v_sealed is null
-        or length(v_sealed) <> _batch.event_count * 32
-        or chronicle.merkle_root(v_sealed) <> _batch.root
+    -- Whoever alters a table may also have let it have nulls.
+    if length(v_sealed) is distinct from _batch.event_count * 32
+        or chronicle.merkle_root(v_sealed) is distinct from _batch.root
     then
         return query select
             'leaves_differ', _batch.batch_number, null::uuid,
@@ -1299,11 +1299,17 @@ declare
     v_sealed_epochs constant integer := (
         select s.sealed_epochs from chronicle.seal_state as s
     );
+    -- Of a standby nothing can be said, nor of a log that came from elsewhere.
+    v_next constant bigint := case
+        when chronicle.sealing_problem() is null
+            then pg_snapshot_xmax(pg_current_snapshot())::text
+    end;
     v_epoch record;
 begin
     for v_epoch in
         select
             e.epoch,
+            n.epoch is null as is_present,
             coalesce(l.transaction_id, 0) as transaction_id,
             coalesce(l.seq, 0) as seq,
             -- Which may be late: above it.
@@ -1348,12 +1354,29 @@ begin
                 (e.transaction_id, e.seq) <= (v_epoch.transaction_id, v_epoch.seq)
                 or e.epoch <= v_sealed_epochs
             )
-            and e.seq <= coalesce(v_epoch.sealed_seq, e.seq)
+            and (v_epoch.sealed_seq is null or e.seq <= v_epoch.sealed_seq)
             and not exists (
                 select
                 from chronicle.batch_of(e.epoch, e.occurred_at, e.transaction_id, e.seq) as b
             )
         order by e.transaction_id, e.seq;
+
+        -- Those would be waited for, for long or for ever.
+        return query
+        select
+            'event_unsealed', null::bigint, e.event_id,
+            format('Event %s has a number that the server has not given to it.', e.event_id)
+        from chronicle.events as e
+        where e.epoch = v_epoch.epoch
+            and (
+                e.transaction_id is null
+                or e.seq is null
+                or e.transaction_id >= v_next
+                and v_epoch.is_present
+                and e.transaction_id <> coalesce(
+                    pg_current_xact_id_if_assigned()::text, '0'
+                )::bigint
+            );
     end loop;
 
     return query
@@ -1449,7 +1472,7 @@ as $$
     where (e.action, e.details_before, e.details_after) is distinct from (
             'chronicle.epoch.begin', to_jsonb(b) - 'recorded_by', to_jsonb(x) - 'recorded_by'
         )
-        or x.is_on_copy <> (x.system_identifier <> b.system_identifier)
+        or x.is_on_copy is distinct from (x.system_identifier <> b.system_identifier)
 
     union all
 
@@ -1501,7 +1524,7 @@ as $$
             b.bucket_from < lag(b.bucket_to) over line as is_next_call,
             max(b.epoch) over (order by b.batch_number) as latest_epoch,
             sha256(E'\\x00'::bytea || convert_to(chronicle.batch_record(b), 'UTF8'))
-                <> b.leaf_hash as is_changed
+                is distinct from b.leaf_hash as is_changed
         from chronicle.seal_batches as b
         window line as (partition by b.epoch, b.is_late order by b.batch_number)
     ),
@@ -1554,7 +1577,7 @@ as $$
             end
         )
     from present as p
-    where p.batch_number <> p.previous_number + 1
+    where p.batch_number is distinct from p.previous_number + 1
 
     union all
 
@@ -1630,7 +1653,11 @@ as $$
         on l.level = n.level - 1 and l.node_index = n.node_index * 2
     left join chronicle.seal_nodes as r
         on r.level = n.level - 1 and r.node_index = n.node_index * 2 + 1
-    where n.hash <> coalesce(p.leaf_hash, sha256(E'\\x01'::bytea || l.hash || r.hash))
+    cross join lateral (
+        -- Null where one that it covers is gone, which was told above.
+        select coalesce(p.leaf_hash, sha256(E'\\x01'::bytea || l.hash || r.hash))
+    ) as x (hash)
+    where n.hash <> x.hash
 $$;
 
 comment on function chronicle.find_tree_faults() is
@@ -1694,25 +1721,6 @@ Example: select * from chronicle.verify_log();';
 revoke execute on function chronicle.verify_log(bigint, bigint) from public;
 grant execute on function chronicle.verify_log(bigint, bigint) to chronicle_auditor;
 alter function chronicle.verify_log(bigint, bigint) owner to chronicle_sealer;
-
--- For readers, who have no right on the table: they may see what some of its rows are about.
-create or replace function chronicle.erased_digest(_event_id uuid)
-returns bytea
-language sql
-stable
-security definer
-set search_path = pg_catalog, pg_temp
-set row_security = on
-as $$
-    select x.payload_digest from chronicle.erasures as x where x.event_id = _event_id
-$$;
-
-comment on function chronicle.erased_digest(uuid) is
-'Private. The digest of the payload that an event had before it was erased; null when it was not.';
-
-revoke execute on function chronicle.erased_digest(uuid) from public;
-grant execute on function chronicle.erased_digest(uuid) to chronicle_reader;
-alter function chronicle.erased_digest(uuid) owner to chronicle_sealer;
 
 -- Runs as the sealer for chronicle.inclusion_proof, which has looked whether the caller may see the
 -- event. It gives away hashes and sizes of batches only.
@@ -1828,7 +1836,8 @@ begin
     end if;
 
     v_payload_digest := coalesce(
-        chronicle.payload_digest(v_event), chronicle.erased_digest(_event_id)
+        chronicle.payload_digest(v_event),
+        (select x.payload_digest from chronicle.erasures as x where x.event_id = _event_id)
     );
     v_place := chronicle.sealed_place(
         v_event.event_id, v_event.epoch, v_event.occurred_at, v_event.transaction_id, v_event.seq,
@@ -2301,8 +2310,9 @@ begin
         and e.resource_type not in ('chronicle.payload', 'chronicle.epoch')
         and (_organization_id is null or e.organization_id = _organization_id)
         and (
-            _actor_id in (e.actor_id, e.impersonator_id)
-            and (_actor_type is null or e.actor_type = _actor_type)
+            e.actor_id = _actor_id and (_actor_type is null or e.actor_type = _actor_type)
+            -- The type is that of whom they acted for.
+            or e.impersonator_id = _actor_id
             or (
                 e.resource_id = _resource_id
                 or e.related_resources -> 0 ->> 'relation' = 'previous_key'
@@ -2388,6 +2398,10 @@ begin
         for select to chronicle_eraser using (true);
         create policy events_eraser_updates on chronicle.events
         for update to chronicle_eraser using (true) with check (true);
+        create policy erasures_eraser_writes on chronicle.erasures
+        to chronicle_eraser using (true) with check (true);
+        comment on policy erasures_eraser_writes on chronicle.erasures is
+        'An erasure keeps the digest of what it erases.';
         comment on policy events_eraser_reads on chronicle.events is
         'An erasure finds the events of a subject wherever they are.';
         comment on policy events_eraser_updates on chronicle.events is

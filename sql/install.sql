@@ -303,7 +303,6 @@ grant create on schema chronicle to chronicle_sealer;
 \ir seal/find_epoch_faults.sql
 \ir seal/find_tree_faults.sql
 \ir seal/verify_log.sql
-\ir seal/erased_digest.sql
 \ir seal/sealed_place.sql
 \ir seal/inclusion_proof.sql
 \ir seal/sealing_state.sql

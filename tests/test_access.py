@@ -869,7 +869,7 @@ FUNCTIONS = {
         *("table_shape", "table_with_history", "tracked_relation", "tracked_table_id"),
         *("tracking_options", "translate_image", "typed_columns", "typed_image"),
         *("uncovered_partitions", "undo_statement", "undo_steps", "without_changed"),
-        *("checkpoint", "consistency_proof", "erased_digest", "event_fields", "event_leaf"),
+        *("checkpoint", "consistency_proof", "event_fields", "event_leaf"),
         *(
             "inclusion_proof",
             "is_departure_erased",

@@ -79,7 +79,6 @@ DEFINERS = {
         f"chronicle.erase_{what}": ("chronicle_owner", "the eraser's, once erasure is enabled")
         for what in ("events", "payload", "subject")
     },
-    "chronicle.erased_digest": ("chronicle_sealer", "reads the digest of what was erased"),
     "chronicle.greatest_seq": ("chronicle_sealer", "sees every event, and tells a number"),
     "chronicle.has_departures": ("chronicle_sealer", "sees every event, and tells yes or no"),
     "chronicle.is_context_sealed": ("chronicle_verifier", "reads a secret, and tells yes or no"),
@@ -130,7 +129,7 @@ TABLE_GRANTS = {
     ("chronicle.context_secrets", "chronicle_verifier", "SELECT"),
     ("chronicle.epochs", "chronicle_reader", "SELECT"),
     ("chronicle.epochs", "chronicle_sealer", "SELECT"),
-    ("chronicle.erasures", "chronicle_auditor", "SELECT"),
+    ("chronicle.erasures", "chronicle_reader", "SELECT"),
     ("chronicle.erasures", "chronicle_sealer", "SELECT"),
     ("chronicle.event_keys", "chronicle_writer", "INSERT"),
     ("chronicle.event_keys", "chronicle_writer", "SELECT"),

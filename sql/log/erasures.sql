@@ -34,4 +34,19 @@ comment on trigger erasures_reject_change on chronicle.erasures is
 'Refuses to change or remove the record of an erasure.';
 
 revoke all on chronicle.erasures from public;
-grant select on chronicle.erasures to chronicle_sealer, chronicle_auditor;
+grant select on chronicle.erasures to chronicle_sealer, chronicle_reader;
+
+-- Whoever sees an event sees that it was erased.
+alter table chronicle.erasures enable row level security;
+
+create policy erasures_sealer_reads on chronicle.erasures
+for select to chronicle_sealer using (true);
+
+create policy erasures_reader_reads on chronicle.erasures
+for select to chronicle_reader
+using (event_id in (select e.event_id from chronicle.events as e));
+
+comment on policy erasures_sealer_reads on chronicle.erasures is
+'Sealing takes the digest for the payload that is gone.';
+comment on policy erasures_reader_reads on chronicle.erasures is
+'The erasures of the events that one may see.';

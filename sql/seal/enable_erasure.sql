@@ -49,6 +49,10 @@ begin
         for select to chronicle_eraser using (true);
         create policy events_eraser_updates on chronicle.events
         for update to chronicle_eraser using (true) with check (true);
+        create policy erasures_eraser_writes on chronicle.erasures
+        to chronicle_eraser using (true) with check (true);
+        comment on policy erasures_eraser_writes on chronicle.erasures is
+        'An erasure keeps the digest of what it erases.';
         comment on policy events_eraser_reads on chronicle.events is
         'An erasure finds the events of a subject wherever they are.';
         comment on policy events_eraser_updates on chronicle.events is

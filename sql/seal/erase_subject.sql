@@ -36,8 +36,9 @@ begin
         and e.resource_type not in ('chronicle.payload', 'chronicle.epoch')
         and (_organization_id is null or e.organization_id = _organization_id)
         and (
-            _actor_id in (e.actor_id, e.impersonator_id)
-            and (_actor_type is null or e.actor_type = _actor_type)
+            e.actor_id = _actor_id and (_actor_type is null or e.actor_type = _actor_type)
+            -- The type is that of whom they acted for.
+            or e.impersonator_id = _actor_id
             or (
                 e.resource_id = _resource_id
                 or e.related_resources -> 0 ->> 'relation' = 'previous_key'

@@ -31,9 +31,9 @@ begin
         and e.occurred_at < v_to
         and e.seq between _batch.min_seq and _batch.max_seq;
 
-    if v_sealed is null
-        or length(v_sealed) <> _batch.event_count * 32
-        or chronicle.merkle_root(v_sealed) <> _batch.root
+    -- Whoever alters a table may also have let it have nulls.
+    if length(v_sealed) is distinct from _batch.event_count * 32
+        or chronicle.merkle_root(v_sealed) is distinct from _batch.root
     then
         return query select
             'leaves_differ', _batch.batch_number, null::uuid,

@@ -13,7 +13,7 @@ as $$
             b.bucket_from < lag(b.bucket_to) over line as is_next_call,
             max(b.epoch) over (order by b.batch_number) as latest_epoch,
             sha256(E'\\x00'::bytea || convert_to(chronicle.batch_record(b), 'UTF8'))
-                <> b.leaf_hash as is_changed
+                is distinct from b.leaf_hash as is_changed
         from chronicle.seal_batches as b
         window line as (partition by b.epoch, b.is_late order by b.batch_number)
     ),
@@ -66,7 +66,7 @@ as $$
             end
         )
     from present as p
-    where p.batch_number <> p.previous_number + 1
+    where p.batch_number is distinct from p.previous_number + 1
 
     union all
 
@@ -142,7 +142,11 @@ as $$
         on l.level = n.level - 1 and l.node_index = n.node_index * 2
     left join chronicle.seal_nodes as r
         on r.level = n.level - 1 and r.node_index = n.node_index * 2 + 1
-    where n.hash <> coalesce(p.leaf_hash, sha256(E'\\x01'::bytea || l.hash || r.hash))
+    cross join lateral (
+        -- Null where one that it covers is gone, which was told above.
+        select coalesce(p.leaf_hash, sha256(E'\\x01'::bytea || l.hash || r.hash))
+    ) as x (hash)
+    where n.hash <> x.hash
 $$;
 
 comment on function chronicle.find_tree_faults() is

@@ -13,11 +13,17 @@ declare
     v_sealed_epochs constant integer := (
         select s.sealed_epochs from chronicle.seal_state as s
     );
+    -- Of a standby nothing can be said, nor of a log that came from elsewhere.
+    v_next constant bigint := case
+        when chronicle.sealing_problem() is null
+            then pg_snapshot_xmax(pg_current_snapshot())::text
+    end;
     v_epoch record;
 begin
     for v_epoch in
         select
             e.epoch,
+            n.epoch is null as is_present,
             coalesce(l.transaction_id, 0) as transaction_id,
             coalesce(l.seq, 0) as seq,
             -- Which may be late: above it.
@@ -62,12 +68,29 @@ begin
                 (e.transaction_id, e.seq) <= (v_epoch.transaction_id, v_epoch.seq)
                 or e.epoch <= v_sealed_epochs
             )
-            and e.seq <= coalesce(v_epoch.sealed_seq, e.seq)
+            and (v_epoch.sealed_seq is null or e.seq <= v_epoch.sealed_seq)
             and not exists (
                 select
                 from chronicle.batch_of(e.epoch, e.occurred_at, e.transaction_id, e.seq) as b
             )
         order by e.transaction_id, e.seq;
+
+        -- Those would be waited for, for long or for ever.
+        return query
+        select
+            'event_unsealed', null::bigint, e.event_id,
+            format('Event %s has a number that the server has not given to it.', e.event_id)
+        from chronicle.events as e
+        where e.epoch = v_epoch.epoch
+            and (
+                e.transaction_id is null
+                or e.seq is null
+                or e.transaction_id >= v_next
+                and v_epoch.is_present
+                and e.transaction_id <> coalesce(
+                    pg_current_xact_id_if_assigned()::text, '0'
+                )::bigint
+            );
     end loop;
 
     return query

@@ -18,7 +18,8 @@ begin
     end if;
 
     v_payload_digest := coalesce(
-        chronicle.payload_digest(v_event), chronicle.erased_digest(_event_id)
+        chronicle.payload_digest(v_event),
+        (select x.payload_digest from chronicle.erasures as x where x.event_id = _event_id)
     );
     v_place := chronicle.sealed_place(
         v_event.event_id, v_event.epoch, v_event.occurred_at, v_event.transaction_id, v_event.seq,

@@ -533,6 +533,42 @@ def test_a_batch_that_is_there_twice_is_found(intruder: Connection, number: str)
             assert kinds(intruder), f"batch {original}"
 
 
+FIRST = "seq = (select min(seq) from chronicle.events)"
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "condition"),
+    [
+        *(
+            ("seal_batches", column, "batch_number = 0")
+            for column in (
+                *("epoch", "bucket_from", "bucket_to", "from_transaction_id", "from_seq"),
+                *("to_transaction_id", "to_seq", "min_seq", "max_seq", "is_late", "event_count"),
+                *("root", "sealed_at", "leaf_hash"),
+            )
+        ),
+        ("seal_leaves", "leaves", "batch_number = 0"),
+        ("seal_nodes", "hash", "level = 0 and node_index = 0"),
+        ("seal_nodes", "hash", "level = 1 and node_index = 0"),
+        *(("events", column, FIRST) for column in ("epoch", "transaction_id", "seq")),
+    ],
+)
+def test_nothing_hides_behind_a_null(
+    intruder: Connection, table: str, column: str, condition: str
+) -> None:
+    """Which whoever alters tables can have anywhere, and which is not even unequal."""
+    run(intruder, f"alter table chronicle.{table} alter {column} drop not null")
+    tamper(intruder, f"update chronicle.{table} set {column} = null where {condition}")
+    assert findings(intruder)
+
+
+def test_an_event_with_a_number_that_nobody_has_is_found(intruder: Connection) -> None:
+    """Sealing would wait for it."""
+    with attack(intruder):
+        forged = forge(intruder, captured(intruder), transaction_id="9000000000")
+    assert findings(intruder) == [("event_unsealed", None, forged)]
+
+
 def test_a_batch_that_was_sealed_twice_is_found(intruder: Connection) -> None:
     """By the log's own functions, so that every hash is right."""
     for original in batches(intruder):
