@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing
+from uuid import UUID
 
 import pytest
 
 from ask import rows, run, sqlstate, value, values
-from seals.sealed_log import details, live, log_pages, seal, unsealed
+from seals.sealed_log import BARE, FULL, details, live, log_pages, seal, unsealed
 from streaming import log, migrated_database, quiet_cluster
 from support import INSTALLER, Cluster, Connection, Database
 
@@ -32,10 +33,14 @@ def alone() -> Iterator[Cluster]:
 
 @pytest.fixture(scope="module")
 def sealed(alone: Cluster, database_names: Iterator[str]) -> Iterator[Database]:
-    """A sealed log; reader_a is an administrator of the organization acme there."""
+    """A sealed log, of which an event of the organization acme and another one are erased; reader_a
+    is an administrator of acme."""
     for database in migrated_database(alone, next(database_names)):
         owner = live(database)
         run(owner, "select chronicle.add_administrator('reader_a', 'acme')")
+        run(owner, "select chronicle.enable_erasure()")
+        for event_id in (FULL, BARE):
+            run(owner, "select chronicle.erase_payload(%s, 'law')", (event_id,))
         seal(owner)
         yield database
 
@@ -100,25 +105,37 @@ def test_a_superuser_is_refused_in_replica_mode_too(sealed: Database, kind: str)
         assert refusals(session, kind, APPEND_ONLY) == dict.fromkeys(APPEND_ONLY, "ZC003")
 
 
-def test_auditors_read_the_seals_and_others_do_not(sealed: Database) -> None:
-    for user in USERS:
-        with closing(sealed.connect(user, autocommit=True)) as session:
-            readable = {
-                table
-                for table in ("seal_batches", "seal_leaves", "seal_nodes", "erasures")
-                if value(
-                    session,
-                    "select has_table_privilege(c.oid, 'select') from pg_class as c "
-                    "inner join pg_namespace as n on n.oid = c.relnamespace "
-                    "where n.nspname = 'chronicle' and c.relname = %s",
-                    (table,),
-                )
-            }
-        assert readable == (
-            {"seal_batches", "seal_leaves", "seal_nodes", "erasures"}
-            if user == "auditor"
-            else set()
+def test_auditors_read_the_seals_and_others_do_not(owner: Connection) -> None:
+    """Of erasures, whoever reads the log sees those of the events that they see."""
+    readable = rows(
+        owner,
+        """
+        select r.name, array(
+            select t.name from unnest(%s::text[]) as t (name)
+            where has_table_privilege(r.name, 'chronicle.' || t.name, 'select')
+            order by t.name
         )
+        from unnest(%s::text[]) as r (name)
+        """,
+        (["erasures", "seal_batches", "seal_leaves", "seal_nodes"], list(USERS)),
+    )
+    assert dict(readable) == {
+        "app": [],
+        "reader_a": ["erasures"],
+        "auditor": ["erasures", "seal_batches", "seal_leaves", "seal_nodes"],
+        "admin": [],
+        "stranger": [],
+    }
+
+
+@pytest.mark.parametrize(
+    ("user", "seen"), [("reader_a", [FULL]), ("reader_b", []), ("auditor", [FULL, BARE])]
+)
+def test_an_erasure_is_seen_by_who_sees_the_event(
+    sealed: Database, user: str, seen: list[UUID]
+) -> None:
+    with closing(sealed.connect(user, autocommit=True)) as session:
+        assert values(session, "select event_id from chronicle.erasures order by event_id") == seen
 
 
 def test_nothing_of_the_seals_is_open_to_public(owner: Connection) -> None:
