@@ -32,7 +32,7 @@ drop function chronicle.log_audit_event(
 drop function chronicle.changes(jsonb, jsonb);
 drop function chronicle.changed_keys(jsonb, jsonb);
 drop function chronicle.mask_keys(jsonb, text);
-drop function chronicle.is_too_long(jsonb, jsonb);
+drop function chronicle.is_too_long(jsonb[]);
 drop function chronicle.refuse_event(
     chronicle.actor_type, chronicle.action_type, timestamptz, integer, text[], jsonb, bigint,
     integer

@@ -1168,25 +1168,26 @@ grant execute on function chronicle.refuse_event(
 
 -- A value of some bytes may have a thousand times as many as text (1e100000), and what can not be
 -- written as text can be neither read nor sealed: one such event would stop the sealing of all.
-create or replace function chronicle.is_too_long(_before jsonb, _after jsonb)
+create or replace function chronicle.is_too_long(_documents jsonb[])
 returns boolean
 language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    return coalesce(octet_length(_before::text), 0) + coalesce(octet_length(_after::text), 0)
-        > 268435456;
+    return (
+        select sum(octet_length(d.document::text)) from unnest(_documents) as d (document)
+    ) > 268435456;
 exception when program_limit_exceeded or out_of_memory then
     return true;
 end
 $$;
 
-comment on function chronicle.is_too_long(jsonb, jsonb) is
-'Private. Whether two documents have more than 256 MB together, written as text.';
+comment on function chronicle.is_too_long(jsonb[]) is
+'Private. Whether documents have more than 256 MB together, written as text.';
 
-revoke execute on function chronicle.is_too_long(jsonb, jsonb) from public;
-grant execute on function chronicle.is_too_long(jsonb, jsonb) to
+revoke execute on function chronicle.is_too_long(jsonb[]) from public;
+grant execute on function chronicle.is_too_long(jsonb[]) to
 chronicle_writer, chronicle_table_reader;
 
 -- Recursive, and slow beside what surrounds it: callers first ask whether there is anything to
@@ -1991,6 +1992,17 @@ declare
     v_event_id constant uuid := chronicle.uuid_v7();
     v_now constant timestamptz := clock_timestamp();
 begin
+    -- See chronicle.is_too_long: what can not be sealed is not recorded.
+    if coalesce(pg_column_size(_details_before), 0) + coalesce(pg_column_size(_details_after), 0)
+        + coalesce(pg_column_size(_action_meta), 0) > 16384
+        and chronicle.is_too_long(array[_details_before, _details_after, _action_meta])
+    then
+        raise exception 'what is to be recorded is longer than 256 MB, written as text'
+            using errcode = 'program_limit_exceeded',
+                detail = format('It is an event %s.', _action),
+                hint = 'Say it in fewer words.';
+    end if;
+
     insert into chronicle.events (
         event_id, occurred_at, recorded_at, organization_id,
         actor_type,
@@ -2032,7 +2044,7 @@ comment on function chronicle.record_internal_event(
 ) is
 'Private. Records what pgchronicle itself has to tell as an event, by the actor of the context.
 Returns its id. The arguments are columns of chronicle.events; the organization is not taken from
-the context.';
+the context. Errors: 54000 for documents of more than 256 MB.';
 
 revoke execute on function chronicle.record_internal_event(
     chronicle.event_origin, chronicle.action_type, text, text, text, text, jsonb, jsonb, jsonb,

@@ -1412,7 +1412,7 @@ as $$
 %4$s    end;
     -- What is smaller can not be too long.
     if coalesce(pg_column_size(v_before), 0) + coalesce(pg_column_size(v_after), 0) > 16384
-        and chronicle.is_too_long(v_before, v_after)
+        and chronicle.is_too_long(array[v_before, v_after])
     then
         v_before := null;
         v_after := null;

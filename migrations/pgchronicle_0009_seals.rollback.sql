@@ -41,6 +41,7 @@ drop function chronicle.log_size(bigint);
 drop function chronicle.seal_events(integer);
 drop function chronicle.is_sealing_due();
 drop function chronicle.seal_range(integer, boolean, bigint, bigint);
+drop function chronicle.bucket_start(text, timestamptz);
 drop function chronicle.check_can_seal();
 drop function chronicle.sealing_problem();
 drop function chronicle.append_batch(chronicle.seal_batches, bytea);

@@ -649,8 +649,7 @@ begin
                     when v_problem ~ 'encoding' then 'Move to a database in UTF8; a dump converts. '
                         'Writers are not affected.'
                     else 'A dump was restored, the cluster upgraded or the log copied. Writers are '
-                        'not affected. Check that the sequence chronicle.events_seq stands behind '
-                        'the greatest seq of the log, then declare it: '
+                        'not affected. Declare it: '
                         'select chronicle.begin_epoch(''restored from the dump of …'').'
                 end;
     end if;
@@ -664,6 +663,32 @@ from another server.';
 
 revoke execute on function chronicle.check_can_seal() from public;
 grant execute on function chronicle.check_can_seal() to chronicle_sealer;
+
+-- Inlines into what hashes and checks, hence no pinned search_path. Times that only somebody with
+-- all rights can have put in, at the ends of what a timestamp can be, must not stop a check.
+create or replace function chronicle.bucket_start(_unit text, _occurred_at timestamptz)
+returns date
+language sql
+stable
+as $$
+    select pg_catalog.date_trunc(
+        _unit,
+        pg_catalog.timezone(
+            'UTC',
+            least(
+                greatest(_occurred_at, '0001-01-01 00:00:00+00'::pg_catalog.timestamptz),
+                '99999-01-01 00:00:00+00'::pg_catalog.timestamptz
+            )
+        )
+    )::pg_catalog.date
+$$;
+
+comment on function chronicle.bucket_start(text, timestamptz) is
+'Private. The first day of the month, week or day (UTC) in which an event is sealed. _unit: which of
+these.';
+
+revoke execute on function chronicle.bucket_start(text, timestamptz) from public;
+grant execute on function chronicle.bucket_start(text, timestamptz) to chronicle_sealer;
 
 -- Behind the position that is sealed, in the order (transaction_id, seq). The late part of a closed
 -- epoch is what a copy of the log wrote before it began its own: under transaction ids that were
@@ -733,7 +758,7 @@ begin
             select
                 l.transaction_id,
                 l.seq,
-                date_trunc(v_unit, l.occurred_at at time zone 'UTC')::date as bucket_from,
+                chronicle.bucket_start(v_unit, l.occurred_at) as bucket_from,
                 l.leaf
             from chronicle.event_leaves(
                 _epoch,
@@ -1109,11 +1134,9 @@ as $$
         from chronicle.seal_batches as x
         where x.epoch operator(pg_catalog.=) _epoch
             and x.is_late operator(pg_catalog.=) k.is_late
-            and x.bucket_from operator(pg_catalog.=) pg_catalog.date_trunc(
-                k.unit, pg_catalog.timezone('UTC', _occurred_at)
-            )::pg_catalog.date
+            and x.bucket_from operator(pg_catalog.=) chronicle.bucket_start(k.unit, _occurred_at)
             and x.bucket_to operator(pg_catalog.=) (
-                pg_catalog.date_trunc(k.unit, pg_catalog.timezone('UTC', _occurred_at))
+                chronicle.bucket_start(k.unit, _occurred_at)
                 operator(pg_catalog.+) pg_catalog.concat('1 ', k.unit)::pg_catalog.interval
             )::pg_catalog.date
             and (x.from_transaction_id, x.from_seq)
@@ -1121,7 +1144,13 @@ as $$
         order by x.from_transaction_id desc, x.from_seq desc
         limit 1
     ) as b
-    where (b.to_transaction_id, b.to_seq) operator(pg_catalog.>=) (_transaction_id, _seq)
+    where _occurred_at operator(pg_catalog.>=) pg_catalog.timezone(
+            'UTC', b.bucket_from::pg_catalog.timestamp
+        )
+        and _occurred_at operator(pg_catalog.<) pg_catalog.timezone(
+            'UTC', b.bucket_to::pg_catalog.timestamp
+        )
+        and (b.to_transaction_id, b.to_seq) operator(pg_catalog.>=) (_transaction_id, _seq)
         and _seq operator(pg_catalog.>=) b.min_seq
         and _seq operator(pg_catalog.<=) b.max_seq
 $$;
@@ -2359,6 +2388,7 @@ as $$
 declare
     v_role constant text := current_setting('role');
     v_function text;
+    v_stranger text;
 begin
     if not exists (select from pg_catalog.pg_roles as r where r.rolname = 'chronicle_eraser') then
         begin
@@ -2375,6 +2405,24 @@ begin
             using errcode = 'invalid_role_specification',
                 hint = 'As an administrator of the role: '
                     'grant chronicle_eraser to chronicle_owner;';
+    end if;
+
+    -- Who made it before us, for themselves, would read the whole log with it.
+    select string_agg(quote_ident(r.rolname), ', ' order by r.rolname) into v_stranger
+    from pg_catalog.pg_roles as r
+    where r.rolname = 'chronicle_eraser' and r.rolcanlogin
+        or r.oid in (
+            select m.member
+            from pg_catalog.pg_auth_members as m
+            where m.roleid = 'chronicle_eraser'::regrole
+        )
+        and not pg_has_role(r.oid, 'chronicle_owner', 'MEMBER');
+    if v_stranger is not null then
+        raise exception 'the role chronicle_eraser is somebody else''s: %', v_stranger
+            using errcode = 'invalid_role_specification',
+                detail = 'It can log in, or has members who are not members of chronicle_owner.',
+                hint = 'Find out who made it. Then revoke it from them, or drop it, and call this '
+                    'again.';
     end if;
 
     perform set_config('role', 'chronicle_owner', true);

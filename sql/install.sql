@@ -287,6 +287,7 @@ grant create on schema chronicle to chronicle_sealer;
 \ir seal/append_batch.sql
 \ir seal/sealing_problem.sql
 \ir seal/check_can_seal.sql
+\ir seal/bucket_start.sql
 \ir seal/seal_range.sql
 \ir seal/is_sealing_due.sql
 \ir seal/seal_events.sql

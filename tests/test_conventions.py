@@ -31,6 +31,7 @@ NO_PINNED_PATH = {
             *("event_fields(chronicle.events)", "payload_fields(chronicle.events)"),
             *("payload_digest(chronicle.events)", "event_leaf(chronicle.events,bytea)"),
             "microseconds(timestamp with time zone)",
+            "bucket_start(text,timestamp with time zone)",
             "event_leaves(integer,bigint,bigint,bigint,bigint)",
             "batch_of(integer,timestamp with time zone,bigint,bigint)",
         )

@@ -64,8 +64,11 @@ begin
             using errcode = 'program_limit_exceeded',
                 hint = 'Use its digest, and put the long one into action_meta.';
     end if;
-    if chronicle.is_too_long(_event.details_before, _event.details_after) then
-        raise exception 'in the row "%", the states are longer than 256 MB, written as text',
+    if chronicle.is_too_long(array[
+        _event.action_meta, _event.related_resources, _event.details_before, _event.details_after,
+        _event.ai_metadata, _event.client_info
+    ]) then
+        raise exception 'in the row "%", the documents are longer than 256 MB, written as text',
             _event.source_id
             using errcode = 'program_limit_exceeded',
                 hint = 'Leave out what is so long, or keep it elsewhere and import its digest.';
@@ -76,7 +79,7 @@ $$;
 comment on function chronicle.check_imported_event(chronicle.imported_event) is
 'Private. Raises what keeps an event from being imported.
 Errors: 22004 for a missing field; 22023 for a wrong one; 42939 for a reserved name; 54000 for too
-long an id or states.';
+long an id or documents.';
 
 revoke execute on function chronicle.check_imported_event(chronicle.imported_event) from public;
 grant execute on function chronicle.check_imported_event(chronicle.imported_event)

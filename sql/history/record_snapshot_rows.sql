@@ -49,7 +49,7 @@ begin
     from (
         select
             u.*,
-            pg_column_size(u.image) > 16384 and chronicle.is_too_long(u.image, null) as is_too_long
+            pg_column_size(u.image) > 16384 and chronicle.is_too_long(array[u.image]) as is_too_long
         from unnest(_keys, _organizations, _images)
             with ordinality as u (key, organization, image, place)
         order by u.place

@@ -27,6 +27,17 @@ declare
     v_event_id constant uuid := chronicle.uuid_v7();
     v_now constant timestamptz := clock_timestamp();
 begin
+    -- See chronicle.is_too_long: what can not be sealed is not recorded.
+    if coalesce(pg_column_size(_details_before), 0) + coalesce(pg_column_size(_details_after), 0)
+        + coalesce(pg_column_size(_action_meta), 0) > 16384
+        and chronicle.is_too_long(array[_details_before, _details_after, _action_meta])
+    then
+        raise exception 'what is to be recorded is longer than 256 MB, written as text'
+            using errcode = 'program_limit_exceeded',
+                detail = format('It is an event %s.', _action),
+                hint = 'Say it in fewer words.';
+    end if;
+
     insert into chronicle.events (
         event_id, occurred_at, recorded_at, organization_id,
         actor_type,
@@ -68,7 +79,7 @@ comment on function chronicle.record_internal_event(
 ) is
 'Private. Records what pgchronicle itself has to tell as an event, by the actor of the context.
 Returns its id. The arguments are columns of chronicle.events; the organization is not taken from
-the context.';
+the context. Errors: 54000 for documents of more than 256 MB.';
 
 revoke execute on function chronicle.record_internal_event(
     chronicle.event_origin, chronicle.action_type, text, text, text, text, jsonb, jsonb, jsonb,

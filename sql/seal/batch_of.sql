@@ -19,11 +19,9 @@ as $$
         from chronicle.seal_batches as x
         where x.epoch operator(pg_catalog.=) _epoch
             and x.is_late operator(pg_catalog.=) k.is_late
-            and x.bucket_from operator(pg_catalog.=) pg_catalog.date_trunc(
-                k.unit, pg_catalog.timezone('UTC', _occurred_at)
-            )::pg_catalog.date
+            and x.bucket_from operator(pg_catalog.=) chronicle.bucket_start(k.unit, _occurred_at)
             and x.bucket_to operator(pg_catalog.=) (
-                pg_catalog.date_trunc(k.unit, pg_catalog.timezone('UTC', _occurred_at))
+                chronicle.bucket_start(k.unit, _occurred_at)
                 operator(pg_catalog.+) pg_catalog.concat('1 ', k.unit)::pg_catalog.interval
             )::pg_catalog.date
             and (x.from_transaction_id, x.from_seq)
@@ -31,7 +29,13 @@ as $$
         order by x.from_transaction_id desc, x.from_seq desc
         limit 1
     ) as b
-    where (b.to_transaction_id, b.to_seq) operator(pg_catalog.>=) (_transaction_id, _seq)
+    where _occurred_at operator(pg_catalog.>=) pg_catalog.timezone(
+            'UTC', b.bucket_from::pg_catalog.timestamp
+        )
+        and _occurred_at operator(pg_catalog.<) pg_catalog.timezone(
+            'UTC', b.bucket_to::pg_catalog.timestamp
+        )
+        and (b.to_transaction_id, b.to_seq) operator(pg_catalog.>=) (_transaction_id, _seq)
         and _seq operator(pg_catalog.>=) b.min_seq
         and _seq operator(pg_catalog.<=) b.max_seq
 $$;

@@ -27,8 +27,7 @@ begin
                     when v_problem ~ 'encoding' then 'Move to a database in UTF8; a dump converts. '
                         'Writers are not affected.'
                     else 'A dump was restored, the cluster upgraded or the log copied. Writers are '
-                        'not affected. Check that the sequence chronicle.events_seq stands behind '
-                        'the greatest seq of the log, then declare it: '
+                        'not affected. Declare it: '
                         'select chronicle.begin_epoch(''restored from the dump of …'').'
                 end;
     end if;

@@ -10,6 +10,7 @@ as $$
 declare
     v_role constant text := current_setting('role');
     v_function text;
+    v_stranger text;
 begin
     if not exists (select from pg_catalog.pg_roles as r where r.rolname = 'chronicle_eraser') then
         begin
@@ -26,6 +27,24 @@ begin
             using errcode = 'invalid_role_specification',
                 hint = 'As an administrator of the role: '
                     'grant chronicle_eraser to chronicle_owner;';
+    end if;
+
+    -- Who made it before us, for themselves, would read the whole log with it.
+    select string_agg(quote_ident(r.rolname), ', ' order by r.rolname) into v_stranger
+    from pg_catalog.pg_roles as r
+    where r.rolname = 'chronicle_eraser' and r.rolcanlogin
+        or r.oid in (
+            select m.member
+            from pg_catalog.pg_auth_members as m
+            where m.roleid = 'chronicle_eraser'::regrole
+        )
+        and not pg_has_role(r.oid, 'chronicle_owner', 'MEMBER');
+    if v_stranger is not null then
+        raise exception 'the role chronicle_eraser is somebody else''s: %', v_stranger
+            using errcode = 'invalid_role_specification',
+                detail = 'It can log in, or has members who are not members of chronicle_owner.',
+                hint = 'Find out who made it. Then revoke it from them, or drop it, and call this '
+                    'again.';
     end if;
 
     perform set_config('role', 'chronicle_owner', true);

@@ -66,7 +66,7 @@ begin
             select
                 l.transaction_id,
                 l.seq,
-                date_trunc(v_unit, l.occurred_at at time zone 'UTC')::date as bucket_from,
+                chronicle.bucket_start(v_unit, l.occurred_at) as bucket_from,
                 l.leaf
             from chronicle.event_leaves(
                 _epoch,

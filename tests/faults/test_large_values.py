@@ -1,5 +1,7 @@
 """Values that are too large to be rendered never break the write that holds them."""
 
+import pytest
+
 from ask import refusal, rows
 from support import Connection
 
@@ -93,15 +95,16 @@ def test_a_value_too_long_as_text_breaks_neither_the_write_nor_the_seal(db: Conn
     ) == [(None, "54000")]
 
 
-def test_rows_too_long_as_text_are_not_imported(db: Connection) -> None:
+@pytest.mark.parametrize("document", ["details_after", "action_meta", "client_info"])
+def test_rows_too_long_as_text_are_not_imported(db: Connection, document: str) -> None:
     assert (
         refusal(
             db,
-            """
+            f"""
         select chronicle.import_events('old', $$
             select '7' as source_id, now() as occurred_at, 'user' as actor_type,
                 'create' as action_type, 'item' as resource_type,
-                jsonb_build_object('v', array_fill(1e131071, array[2500])) as details_after
+                jsonb_build_object('v', array_fill(1e131071, array[2500])) as {document}
         $$)
         """,
         ).sqlstate

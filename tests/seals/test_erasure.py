@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from ask import refusal, row, rows, run, sqlstate, value, values, wait_until_blocked
+from ask import Refusal, refusal, row, rows, run, sqlstate, value, values, wait_until_blocked
 from pgchronicle import Chronicle
 from pgchronicle.formats import FORMATS
 from seals.intrusion import PAYLOAD, alterations, altering, attack, disarm
@@ -138,6 +138,28 @@ def updaters(session: Connection) -> list[Any]:
 def test_only_the_installer_allows_it(database: Database, user: str) -> None:
     session = database.connect(user, autocommit=True)
     assert sqlstate(session, "select chronicle.enable_erasure()") == "42501"
+
+
+def test_a_role_that_strangers_have_is_not_taken(database: Database, owner: Connection) -> None:
+    """Who made it beforehand, for themselves, would read the log with it."""
+    for given, taken, named in (
+        ("grant chronicle_eraser to app", "revoke chronicle_eraser from app", "app"),
+        (
+            "alter role chronicle_eraser login",
+            "alter role chronicle_eraser nologin",
+            "chronicle_eraser",
+        ),
+    ):
+        database.cluster.execute(given)
+        try:
+            assert refusal(owner, "select chronicle.enable_erasure()") == Refusal(
+                "0P000",
+                f"the role chronicle_eraser is somebody else's: {named}",
+                "It can log in, or has members who are not members of chronicle_owner.",
+                "Find out who made it. Then revoke it from them, or drop it, and call this again.",
+            )
+        finally:
+            database.cluster.execute(taken)
 
 
 def test_the_eraser_may_empty_the_payload_and_nothing_else(owner: Connection) -> None:
@@ -493,9 +515,19 @@ def test_what_is_erased_while_it_is_being_sealed_stays_in_order(
         ["update public.item set price = 9 where id = 5", "update public.item set name = 'n'"],
         ["update public.item set id = 105 where id = 5", "delete from public.item where id = 105"],
         ["delete from public.item", "insert into public.item values (5, 'new', 1, 'e')"],
+        [
+            "update public.item set id = 105 where id = 5",
+            "insert into public.item values (5, 'new', 1, 'e')",
+        ],
         ["update public.item set price = 5 where id = 5", "truncate public.item"],
     ],
-    ids=["updated", "under another key", "deleted and made anew", "truncated"],
+    ids=[
+        "updated",
+        "under another key",
+        "deleted and made anew",
+        "moved and made anew",
+        "truncated",
+    ],
 )
 def test_history_never_invents_what_was_erased(
     database: Database, owner: Connection, lived: list[str]
