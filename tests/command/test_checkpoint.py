@@ -1,5 +1,8 @@
 """``checkpoint``: what stands for the log, and signing it."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +61,8 @@ def test_new_key_is_a_file_that_its_owner_alone_can_read(tmp_path: Path) -> None
     result = pgchronicle("checkpoint", "--new-key", path, "--name", NAME)
     assert (result.exit_code, result.stderr) == (
         0,
-        f"The key to sign with is in {path}; above is the one to verify with. Give that to whoever "
-        "verifies, by a way that does not lead through the database.\n",
+        f"The key to sign with is in {path}. The one to verify with went to standard output: give "
+        "that to whoever verifies, by a way that does not lead through the database.\n",
     )
     assert VerifierKey.from_text(result.stdout.removesuffix("\n")).name == NAME
     assert path.stat().st_mode & 0o777 == 0o600
@@ -104,6 +107,31 @@ def _refused(*arguments: Any) -> None:
     assert "hint: Nothing was signed." in result.stderr
 
 
+def test_file_is_written_only_once_the_note_is_signed(quiet: Database, signer: Signer) -> None:
+    log_and_seal(quiet, "a")
+    path = signer.directory / "new.note"
+    command = ("checkpoint", "--sign", signer.secret, "--state", signer.state, "--output", path)
+    result = pgchronicle(*command, "--dsn", signer.dsn)
+    assert (result.exit_code, result.stdout, path.exists()) == (1, "", False)
+    assert done(*command, "--first", "--dsn", signer.dsn) == ""
+    assert path.read_text() == signer.state.read_text()
+
+
+def test_note_is_utf_8_whatever_is_spoken_elsewhere(quiet: Database, signer: Signer) -> None:
+    log_and_seal(quiet, "a")
+    printed = subprocess.run(
+        [
+            *(sys.executable, "-c", "from pgchronicle.command import main; main()", "checkpoint"),
+            *("--sign", signer.secret, "--state", signer.state, "--first", "--dsn", signer.dsn),
+        ],
+        check=True,
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": "latin-1"},
+        timeout=60,
+    ).stdout
+    assert printed == signer.state.read_bytes()
+
+
 def test_state_that_is_lost_is_not_taken_for_the_beginning(quiet: Database, signer: Signer) -> None:
     log_and_seal(quiet, "a")
     signer.sign("a.note")
@@ -138,6 +166,7 @@ def test_who_may_see_nothing_gets_no_checkpoint(quiet: Database) -> None:
         (("--first",), "--first is for --sign."),
         (("--name", "x"), "--name is for --new-key"),
         (("--new-key", "x"), "--new-key needs --name"),
+        (("--new-key", "x", "--name", "y", "--output", "z"), "makes a key and nothing else."),
         (("--new-key", "x", "--name", "y", "--state", "z"), "makes a key and nothing else."),
     ],
 )

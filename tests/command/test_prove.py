@@ -1,6 +1,8 @@
 """``prove`` and ``export --sealed``: what is given out, and verified without any database."""
 
 import json
+import os
+import signal
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -187,7 +189,7 @@ def test_sealed_month_is_verified_without_a_database(
     said = json.loads(done("verify", path, "--key", signer.key, "--json", **ELSEWHERE))
     assert (said["events"], said["month"], said["checkpoint"]["size"]) == (3, month(), 1)
     assert said["signed_by"] == signer.key.read_text().strip()
-    result = pgchronicle(*command)
+    result = pgchronicle(*command, "--force")
     assert result.stderr == (
         f"4 events of {month()}, in 2 batches, are in {path}.\n"
         "Nobody vouches for the file: it holds the checkpoint as the database says it. To put a "
@@ -222,7 +224,8 @@ def test_log_that_is_not_as_it_was_sealed_is_not_exported(
     rename(quiet, "a")
     path = tmp_path / "month.jsonl"
     path.write_text("the one before")
-    result = pgchronicle("export", "--sealed", month(), "--output", path, "--dsn", dsn)
+    command = ("export", "--sealed", month(), "--output", path, "--force", "--dsn", dsn)
+    result = pgchronicle(*command)
     assert (result.exit_code, result.stdout) == (1, "")
     assert "is not what was sealed" in result.stderr
     assert [each.name for each in tmp_path.iterdir()] == ["month.jsonl"]
@@ -250,6 +253,7 @@ def test_sealed_month_is_for_auditors(quiet: Database, tmp_path: Path) -> None:
         ("--sealed", "2026-10", "--output", "FILE", "--format", "jsonl"),
         ("--sealed", "2026-10", "--output", "FILE", "--cursor", "1.1.1"),
         ("--note", "FILE"),
+        ("--output", "FILE", "--force"),
     ],
 )
 def test_options_that_make_no_sense_are_wrong_usage(
@@ -261,3 +265,100 @@ def test_options_that_make_no_sense_are_wrong_usage(
     given = [str(path) if each == "FILE" else each for each in options]
     result = pgchronicle("export", *given, "--dsn", dsn)
     assert (result.exit_code, result.stdout) == (2, "")
+
+
+# Where they are written
+
+
+def written_to(path: Path, auditor: Connection, dsn: str) -> list[tuple[object, ...]]:
+    """Each command that writes a file as a whole, to that one."""
+    to = ("--output", path, "--dsn", dsn)
+    return [
+        ("prove", event_id(auditor, "a"), *to),
+        ("export", "--sealed", month(), *to),
+        ("checkpoint", *to),
+    ]
+
+
+def test_file_that_is_there_is_replaced_only_by_force(
+    dsn: str, quiet: Database, auditor: Connection, tmp_path: Path
+) -> None:
+    log_and_seal(quiet, "a")
+    path = tmp_path / "x"
+    for command in written_to(path, auditor, dsn):
+        path.write_text("the one before")
+        result = pgchronicle(*command)
+        assert (result.exit_code, result.stdout, result.stderr) == (
+            *(1, ""),
+            f"error: {path} is there already\n"
+            "hint: Give another name, or say --force to replace it.\n",
+        )
+        assert path.read_text() == "the one before"
+        done(*command, "--force")
+        assert path.read_text() != "the one before"
+        assert list(tmp_path.iterdir()) == [path]
+
+
+def test_link_is_followed(dsn: str, quiet: Database, auditor: Connection, tmp_path: Path) -> None:
+    log_and_seal(quiet, "a")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    link = tmp_path / "x"
+    link.symlink_to(elsewhere / "file")
+    for command in written_to(link, auditor, dsn):
+        done(*command)
+        assert link.is_symlink()
+        assert [each.name for each in elsewhere.iterdir()] == ["file"]
+        (elsewhere / "file").unlink()
+
+
+def test_what_is_no_file_is_not_written_over(
+    dsn: str, quiet: Database, auditor: Connection, tmp_path: Path
+) -> None:
+    log_and_seal(quiet, "a")
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    link = tmp_path / "link"
+    link.symlink_to(pipe)
+    for path in (pipe, link, Path("-")):
+        for command in written_to(path, auditor, dsn):
+            result = pgchronicle(*command, "--force")
+            assert (result.exit_code, result.stdout) == (2, "")
+            assert f"{path} is no regular file" in result.stderr
+    assert pipe.is_fifo()
+
+
+def test_directory_that_is_not_there_is_told(
+    dsn: str, quiet: Database, auditor: Connection, tmp_path: Path
+) -> None:
+    log_and_seal(quiet, "a")
+    path = tmp_path / "nowhere" / "x"
+    for command in written_to(path, auditor, dsn):
+        result = pgchronicle(*command)
+        assert (result.exit_code, result.stdout, result.stderr) == (
+            *(1, ""),
+            f"error: {path} can not be written: there is no directory {path.parent}\n",
+        )
+
+
+def test_nothing_is_left_of_an_export_that_was_terminated(
+    dsn: str, quiet: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log_and_seal(quiet, "a")
+
+    def terminated(*_: object) -> None:
+        assert len(list(tmp_path.iterdir())) == 1
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr("pgchronicle.command._sealed_month.write_sealed_month", terminated)
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        command = ("export", "--sealed", month(), "--output", tmp_path / "x", "--dsn", dsn)
+        result = pgchronicle(*command)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert (result.exit_code, result.stderr) == (
+        1,
+        "error: stopped before the end\nhint: Nothing was written: run the same command again.\n",
+    )
+    assert list(tmp_path.iterdir()) == []

@@ -1,5 +1,6 @@
 """Work that takes long: how far it is, and how to go on when it was broken off."""
 
+import signal
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -73,6 +74,21 @@ def explained_stop(
         raise ChronicleError(
             f"stopped before the end{reason}", detail=detail, hint=hint()
         ) from error
+
+
+@contextmanager
+def stopped_by_sigterm() -> Generator[None]:
+    """Lets a service manager's SIGTERM be an interruption, as Ctrl-C is one: what is begun is put
+    away."""
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

@@ -6,7 +6,8 @@ import click
 
 from pgchronicle import Chronicle
 from pgchronicle.command._database import chosen, connect, offline_dsn_option
-from pgchronicle.command._secrets import new_file
+from pgchronicle.command._new_file import check_new, force_option, new_file
+from pgchronicle.command._secrets import new_file as new_secret_file
 from pgchronicle.seals.notes import SigningKey
 from pgchronicle.seals.signer import CheckpointSigner
 
@@ -31,6 +32,12 @@ from pgchronicle.seals.signer import CheckpointSigner
     help="With --sign: nothing was signed with this key before, and --state is not there yet.",
 )
 @click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The file to write, once there is something to write.  [default: standard output]",
+)
+@force_option
+@click.option(
     "--new-key",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Make a key to sign with, write it to this new file, which only you can read, and print "
@@ -44,6 +51,8 @@ def checkpoint(
     key_file: Path | None,
     state: Path | None,
     first: bool,
+    output: Path | None,
+    force: bool,
     new_key: Path | None,
     name: str | None,
 ) -> None:
@@ -56,11 +65,11 @@ def checkpoint(
     \b
     Examples:
       pgchronicle checkpoint --new-key log.key --name acme.example/log > log.pub
-      pgchronicle checkpoint --sign log.key --state log.state --first > first.note
-      pgchronicle checkpoint --sign log.key --state log.state > "$(date -u +%FT%TZ).note"
+      pgchronicle checkpoint --sign log.key --state log.state --first --output first.note
+      pgchronicle checkpoint --sign log.key --state log.state --output "$(date -u +%FT%TZ).note"
     """
     if new_key is not None:
-        if key_file is not None or state is not None or first:
+        if key_file is not None or state is not None or first or output is not None:
             raise click.UsageError("--new-key makes a key and nothing else.")
         if name is None:
             raise click.UsageError("--new-key needs --name: what the log is called in notes.")
@@ -72,13 +81,20 @@ def checkpoint(
         raise click.UsageError("--sign and --state go together.")
     if first and key_file is None:
         raise click.UsageError("--first is for --sign.")
+    if output is not None:
+        check_new(output, force=force)
     with connect(chosen(dsn)) as connection:
         log = Chronicle(connection)
         if key_file is None or state is None:
-            click.echo(log.checkpoint(), nl=False)
+            text = log.checkpoint()
         else:
-            key = SigningKey.from_file(key_file)
-            click.echo(CheckpointSigner(key, state).sign(log, first=first), nl=False)
+            text = CheckpointSigner(SigningKey.from_file(key_file), state).sign(log, first=first)
+    # As bytes: a note is UTF-8, whatever the terminal speaks.
+    if output is None:
+        click.echo(text.encode(), nl=False)
+    else:
+        with new_file(output, force=force) as file:
+            file.write(text.encode())
 
 
 def _make_key(path: Path, name: str) -> None:
@@ -86,11 +102,11 @@ def _make_key(path: Path, name: str) -> None:
         key = SigningKey.generate(name)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--name") from error
-    with new_file(path) as write:
+    with new_secret_file(path) as write:
         write(key.text())
     click.echo(key.verifier.text())
     click.echo(
-        f"The key to sign with is in {path}; above is the one to verify with. Give that to whoever "
-        "verifies, by a way that does not lead through the database.",
+        f"The key to sign with is in {path}. The one to verify with went to standard output: give "
+        "that to whoever verifies, by a way that does not lead through the database.",
         err=True,
     )

@@ -22,6 +22,7 @@ from pgchronicle.command._formats import (
     source_of,
     source_option,
 )
+from pgchronicle.command._new_file import force_option
 from pgchronicle.command._progress import bar, estimated_events, explained_stop
 from pgchronicle.errors import ChronicleError
 from pgchronicle.formats import FORMATS, Format
@@ -73,6 +74,7 @@ _AGAIN = "To go on from there, run the same command again."
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="With --sealed: a signed note, to be put into the file: what it covers is written.",
 )
+@force_option
 def export(
     dsn: str,
     form: str | None,
@@ -83,6 +85,7 @@ def export(
     batch_size: int,
     month: str | None,
     note: Path | None,
+    force: bool,
 ) -> None:
     """Write all events that you may see, in the order of the stream.
 
@@ -98,12 +101,14 @@ def export(
     """
     if month is not None:
         if output is None or form or cursor or cursor_file or source:
-            raise click.UsageError("--sealed goes with --output, and --note, and nothing else.")
+            raise click.UsageError("--sealed goes with --output, --note and --force only.")
         with closing(connect(dsn)) as connection, _unusable_files_named():
-            _sealed_month.export(connection, month, output, note)
+            _sealed_month.export(connection, month, output, note, force=force)
         return
     if note is not None:
         raise click.UsageError("--note is for --sealed.")
+    if force:
+        raise click.UsageError("--force is for --sealed: any other export goes on with its file.")
     form = form or "jsonl"
     if output is not None and cursor_file is not None:
         raise click.UsageError("--output keeps its place in FILE.cursor: leave --cursor-file out.")

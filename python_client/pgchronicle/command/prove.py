@@ -8,7 +8,7 @@ import click
 from pgchronicle import Chronicle
 from pgchronicle.command._anchor import note_size, read_text
 from pgchronicle.command._database import connect, dsn_option
-from pgchronicle.command._export_file import keep
+from pgchronicle.command._new_file import check_new, force_option, new_file
 from pgchronicle.seals.proofs import make_proof
 
 
@@ -20,12 +20,13 @@ from pgchronicle.seals.proofs import make_proof
     type=click.Path(dir_okay=False, path_type=Path),
     help="The file to write.  [default: standard output]",
 )
+@force_option
 @click.option(
     "--note",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A signed note, to be put into the proof: that the event was in the log which it covers.",
 )
-def prove(event_id: UUID, dsn: str, output: Path | None, note: Path | None) -> None:
+def prove(event_id: UUID, dsn: str, output: Path | None, force: bool, note: Path | None) -> None:
     """Write a proof that EVENT_ID is in the log, which "verify" checks without any database.
 
     It holds the event whole. Without --note nobody vouches for it: it is of use to whoever has the
@@ -35,12 +36,15 @@ def prove(event_id: UUID, dsn: str, output: Path | None, note: Path | None) -> N
     Example:
       pgchronicle prove 0199f7a2-5f7e-7c3a-9d55-2f3d1c0b9a11 --note last.note --output proof.json
     """
+    if output is not None:
+        check_new(output, force=force)
     text = None if note is None else read_text(note)
     size = None if text is None else note_size(text)
     with connect(dsn) as connection:
-        proof = make_proof(Chronicle(connection).inclusion_proof(event_id, size), text)
+        proof = make_proof(Chronicle(connection).inclusion_proof(event_id, size), text).encode()
     if output is None:
         click.echo(proof, nl=False)
     else:
-        keep(output, proof.removesuffix("\n"))
+        with new_file(output, force=force) as file:
+            file.write(proof)
         click.echo(f"The proof of event {event_id} is in {output}.", err=True)

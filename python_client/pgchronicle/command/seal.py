@@ -1,10 +1,8 @@
 """``pgchronicle seal``."""
 
-import signal
 import sys
 import time
-from collections.abc import Generator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -20,7 +18,12 @@ from pgchronicle.command._database import (
     dsn_option,
     json_option,
 )
-from pgchronicle.command._progress import bar, estimated_events, explained_stop
+from pgchronicle.command._progress import (
+    bar,
+    estimated_events,
+    explained_stop,
+    stopped_by_sigterm,
+)
 
 # So many events are one transaction, and one step of the bar.
 _LIMIT = 50_000
@@ -72,7 +75,8 @@ def seal(dsn: str, every: float | None, as_json: bool) -> None:
             with explained_stop(connection, lambda: _AGAIN, "What was sealed stays so."):
                 _report(_seal(connection), as_json)
         else:
-            with _until_told():
+            # Who tells it to stop is told nothing: it has ended well.
+            with suppress(KeyboardInterrupt), stopped_by_sigterm():
                 _go_on(connections, connection, dsn, every, as_json)
 
 
@@ -141,18 +145,3 @@ def _report(done: _Round, as_json: bool) -> None:
         until = f", held back by {held} until its transaction ends" if held else ""
         since = status.unsealed_since.isoformat(" ", "seconds")
         click.echo(f"Not sealed yet: events recorded since {since}{until}.", err=True)
-
-
-@contextmanager
-def _until_told() -> Generator[None]:
-    """Ends well when somebody interrupts it or a service manager stops it."""
-
-    def stop(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        with suppress(KeyboardInterrupt):
-            yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
