@@ -45,6 +45,7 @@ class Load:
         self._told = told
         self._changed = threading.Condition()
         self._is_ending = False
+        self._is_over = False
         self._publishing = threading.Lock()
 
     def run_until(self, kill: Callable[[], None], checkpoints: int) -> None:
@@ -71,7 +72,11 @@ class Load:
             finally:
                 with self._publishing:
                     self._is_ending = True
-                    kill()
+                    try:
+                        kill()
+                    finally:
+                        # Or they would write for ever if it fails.
+                        self._is_over = True
         for each in started:
             each.result()
 
@@ -95,7 +100,7 @@ class Load:
 
     def _publish(self) -> None:
         with self._session("admin") as session:
-            for _ in count():
+            while True:
                 with self._publishing:
                     if self._is_ending:
                         return
@@ -109,6 +114,8 @@ class Load:
         random = Random(number)
         with self._session("app") as session:
             for turn in count():
+                if self._is_over:
+                    return
                 names = [f"{self._round}/{number}/{turn}/{n}" for n in range(random.randint(1, 3))]
                 self._write_one(session, names, fails=random.random() < 0.1)
 
