@@ -176,27 +176,69 @@ def test_sealed_month_is_verified_without_a_database(
     log_and_seal(quiet, "a", "b", "c")
     note = signer.sign("kept.note")
     log_and_seal(quiet, "d")
+    log_and_seal(quiet, "e", "f")
+    log(quiet.connect("app", autocommit=True), "g")
     path = tmp_path / "month.jsonl"
     command = ("export", "--sealed", month(), "--output", path, "--dsn", dsn)
     result = pgchronicle(*command, "--note", note)
     assert (result.exit_code, result.stdout, result.stderr) == (
         *(0, ""),
-        f"3 events of {month()}, in 1 batch, are in {path}.\n",
+        f"3 events of {month()}, in 1 batch, are in {path}.\n"
+        f"Not in the file: 3 events of {month()}, in 2 batches, sealed since the note. Take a "
+        "newer note.\n"
+        f"Not in the file: 1 event of {month()} that nobody has sealed yet. Run "
+        '"pgchronicle seal", and then take a newer note.\n',
     )
     result = pgchronicle("verify", path, "--key", signer.key, **ELSEWHERE)
     assert (result.exit_code, result.stdout) == (0, "")
-    assert result.stderr.startswith(f"3 events of {month()}: ")
+    assert result.stderr.startswith(
+        f"3 events of {month()}, in 1 batch: all that had been sealed of that month when the log "
+    )
+    assert " had 1 batch.\n" in result.stderr
     said = json.loads(done("verify", path, "--key", signer.key, "--json", **ELSEWHERE))
     assert (said["events"], said["month"], said["checkpoint"]["size"]) == (3, month(), 1)
     assert said["signed_by"] == signer.key.read_text().strip()
     result = pgchronicle(*command, "--force")
     assert result.stderr == (
-        f"4 events of {month()}, in 2 batches, are in {path}.\n"
+        f"6 events of {month()}, in 3 batches, are in {path}.\n"
         "Nobody vouches for the file: it holds the checkpoint as the database says it. To put a "
         "signed one into it, say --note.\n"
+        f"Not in the file: 1 event of {month()} that nobody has sealed yet. Run "
+        '"pgchronicle seal", and then take a newer note.\n'
     )
     result = pgchronicle("verify", path, **ELSEWHERE)
     assert (result.exit_code, NOBODY in result.stderr) == (0, True)
+
+
+def test_only_what_is_of_the_month_is_missed(
+    dsn: str, quiet: Database, signer: Signer, tmp_path: Path
+) -> None:
+    log_and_seal(quiet, "a")
+    note = signer.sign("kept.note")
+    log_and_seal(quiet, "b")
+    log(quiet.connect("app", autocommit=True), "c")
+    path = tmp_path / "month.jsonl"
+    command = ("export", "--sealed", "2019-06", "--note", note, "--output", path, "--dsn", dsn)
+    assert pgchronicle(*command).stderr == f"0 events of 2019-06, in 0 batches, are in {path}.\n"
+
+
+def test_note_of_an_empty_or_another_log_gives_no_month(
+    dsn: str, quiet: Database, signer: Signer, tmp_path: Path
+) -> None:
+    empty = signer.sign("empty.note")
+    log_and_seal(quiet, "a")
+    note = signer.sign("kept.note")
+    rewrite(quiet, "a")
+    for given, complaint in (
+        (empty, "error: the note is of a log without batches, so it covers nothing\n"),
+        (note, "error: the batches of the log are not those of the checkpoint\n"),
+    ):
+        path = tmp_path / "month.jsonl"
+        result = pgchronicle(
+            *("export", "--sealed", month(), "--note", given, "--output", path, "--dsn", dsn)
+        )
+        assert (result.exit_code, result.stdout, path.exists()) == (1, "", False)
+        assert result.stderr.startswith(complaint)
 
 
 def test_month_that_was_changed_is_refused(dsn: str, quiet: Database, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pgchronicle.command._anchor import read_text
 from pgchronicle.command._database import Connection
 from pgchronicle.command._new_file import new_file
 from pgchronicle.command._progress import counted_bar, every, explained_stop
-from pgchronicle.seals.files import write_sealed_month
+from pgchronicle.seals.files import uncovered, write_sealed_month
 
 
 def export(
@@ -41,5 +41,18 @@ def export(
         click.echo(
             "Nobody vouches for the file: it holds the checkpoint as the database says it. To put "
             "a signed one into it, say --note.",
+            err=True,
+        )
+    rest = uncovered(connection, month, written.checkpoint.size)
+    if rest.batches:
+        click.echo(
+            f"Not in the file: {_words.events(rest.events)} of {month}, in "
+            f"{_words.batches(rest.batches)}, sealed since the note. Take a newer note.",
+            err=True,
+        )
+    if rest.unsealed:
+        click.echo(
+            f"Not in the file: {_words.events(rest.unsealed)} of {month} that nobody has sealed "
+            'yet. Run "pgchronicle seal", and then take a newer note.',
             err=True,
         )

@@ -10,6 +10,7 @@ from psycopg import IsolationLevel
 from psycopg.pq import TransactionStatus
 from psycopg.rows import scalar_row, tuple_row
 
+from pgchronicle import _words
 from pgchronicle.errors import ChronicleError, VerificationError, explained
 from pgchronicle.seals import _spelling, _vouching, merkle
 from pgchronicle.seals._calendar import day_number
@@ -98,6 +99,12 @@ class _Log:
         else:
             self._vouching = {"note": note}
             self._checkpoint = _vouching.unsigned(note)
+            # Any log goes on from that one, so it would say nothing of whose it is.
+            if self._checkpoint.size == 0:
+                raise VerificationError(
+                    "the note is of a log without batches, so it covers nothing",
+                    hint="Take a newer note.",
+                )
         self._batches = self._events = 0
 
     def survey(self) -> None:
@@ -114,7 +121,7 @@ class _Log:
                 self._events += batch.event_count
         if tree.size < self._checkpoint.size:
             raise VerificationError(
-                f"the log has {tree.size} batches, and the checkpoint is about "
+                f"the log has {_words.batches(tree.size)}, and the checkpoint is about "
                 f"{self._checkpoint.size}",
                 hint="It is the checkpoint of another log, or the log has lost batches.",
             )
@@ -178,8 +185,8 @@ class _Log:
             place += 1
         if place != batch.event_count:
             raise VerificationError(
-                f"batch {batch.batch_number} has {place:,} events, and {batch.event_count:,} were "
-                "sealed",
+                f"batch {batch.batch_number} has {_words.events(place)}, and "
+                f"{batch.event_count:,} were sealed",
                 hint="The others were removed, or are hidden from this account.",
             )
 

@@ -39,8 +39,9 @@ class SealedMonth:
     def __str__(self) -> str:
         erased = f", {self.erased:,} without their payload" if self.erased else ""
         return (
-            f"{_words.events(self.events)} of {self.month}{erased}: all that was sealed of that "
-            f"month in the log {self.log_id}, in {_words.batches(self.batches)}.\n"
+            f"{_words.events(self.events)} of {self.month}{erased}, in "
+            f"{_words.batches(self.batches)}: all that had been sealed of that month when the log "
+            f"{self.log_id} had {_words.batches(self.checkpoint.size)}.\n"
             f"The log is {self.checkpoint.origin} of size {self.checkpoint.size}, with the root "
             f"{self.checkpoint.root.hex()}.\n{_vouching.verdict(self.signed_by)}"
         )

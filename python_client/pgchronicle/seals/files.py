@@ -18,10 +18,18 @@ from pgchronicle.seals._seal_order import SealOrder
 from pgchronicle.seals._sealed_event import SealedEvent
 from pgchronicle.seals._sealed_month import FORMAT, Month, Progress, SealedMonth
 from pgchronicle.seals._spelling import Object
+from pgchronicle.seals._uncovered import Uncovered, uncovered
 from pgchronicle.seals.canonical import BatchRecord
 from pgchronicle.seals.notes import VerifierKey
 
-__all__ = ["FORMAT", "SealedMonth", "verify_file", "write_sealed_month"]
+__all__ = [
+    "FORMAT",
+    "SealedMonth",
+    "Uncovered",
+    "uncovered",
+    "verify_file",
+    "write_sealed_month",
+]
 
 _Read = TypeVar("_Read")
 
