@@ -6,7 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
-from typing import Any
+from typing import Any, LiteralString
 from uuid import UUID, uuid4
 
 import psycopg
@@ -142,14 +142,15 @@ def test_only_the_installer_allows_it(database: Database, user: str) -> None:
 
 def test_a_role_that_strangers_have_is_not_taken(database: Database, owner: Connection) -> None:
     """Who made it beforehand, for themselves, would read the log with it."""
-    for given, taken, named in (
+    cases: list[tuple[LiteralString, LiteralString, str]] = [
         ("grant chronicle_eraser to app", "revoke chronicle_eraser from app", "app"),
         (
             "alter role chronicle_eraser login",
             "alter role chronicle_eraser nologin",
             "chronicle_eraser",
         ),
-    ):
+    ]
+    for given, taken, named in cases:
         database.cluster.execute(given)
         try:
             assert refusal(owner, "select chronicle.enable_erasure()") == Refusal(
