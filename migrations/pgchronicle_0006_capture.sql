@@ -503,7 +503,7 @@ comment on column chronicle.tracking_periods.partitions is
 
 revoke all on chronicle.tracking_periods from public;
 grant select on chronicle.tracking_periods
-to chronicle_writer, chronicle_table_reader, chronicle_reader, chronicle_admin;
+to chronicle_writer, chronicle_sealer, chronicle_table_reader, chronicle_reader, chronicle_admin;
 
 -- A column is the one it was when it has its attribute number; in a restored database, where
 -- numbers are given anew, when it has its name.

@@ -1338,8 +1338,8 @@ are hidden from the caller.';
 revoke execute on function chronicle.record_history(regclass, text) from public;
 grant execute on function chronicle.record_history(regclass, text) to chronicle_reader;
 
--- An erased change of a key does not tell any more which key it was. Which columns changed is still
--- known, but not which of them were the key then.
+-- An erased change of a key does not tell any more which key it was; that it was one is still seen
+-- by the columns that changed.
 create or replace function chronicle.is_departure_erased(
     _table_id integer, _after_seq bigint, _until timestamptz
 )
@@ -1359,6 +1359,14 @@ as $$
             and e.action_type = 'update'
             and e.seq > _after_seq
             and e.occurred_at <= _until
+            and (
+                e.changed_columns is null
+                or exists (
+                    select
+                    from chronicle.tracking_periods as p
+                    where p.table_id = _table_id and p.key_columns::text[] && e.changed_columns
+                )
+            )
     )
 $$;
 
@@ -1465,7 +1473,7 @@ declare
     v_image jsonb;
     v_earlier jsonb;
     v_is_there boolean := false;
-    v_seq bigint;
+    v_seq bigint := 0;
 begin
     perform chronicle.check_time_is_known(_table, v_table_id, _at);
     for v_change in
@@ -1481,7 +1489,7 @@ begin
         if v_change.occurred_at > _at then
             if v_change.key_before is distinct from v_record_id
                 and not (
-                    v_is_there
+                    (v_is_there or v_seq = 0)
                     and chronicle.is_departure_erased(v_table_id, v_seq, v_change.occurred_at)
                 )
             then
@@ -1517,8 +1525,11 @@ begin
         v_image := chronicle.live_image(_table, v_table_id, v_record_id);
         v_span := v_periods[cardinality(v_periods)];
         if v_image is null
-            and v_is_there
-            and (v_earlier is null or chronicle.is_departure_erased(v_table_id, v_seq, _at))
+            and (
+                v_is_there and v_earlier is null
+                or (v_is_there or v_seq = 0)
+                and chronicle.is_departure_erased(v_table_id, v_seq, _at)
+            )
         then
             perform chronicle.refuse_incomplete(
                 _table,

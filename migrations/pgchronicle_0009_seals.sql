@@ -594,6 +594,36 @@ revoke execute on function chronicle.append_batch(chronicle.seal_batches, bytea)
 grant execute on function chronicle.append_batch(chronicle.seal_batches, bytea) to
 chronicle_sealer;
 
+-- Another server has another identifier; but not where a dump went back to a clone of its own
+-- server, whose transaction ids are behind.
+create or replace function chronicle.is_log_moved()
+returns boolean
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select
+        e.system_identifier <> (select c.system_identifier from pg_control_system() as c)
+        or coalesce(
+            not pg_is_in_recovery()
+            and (
+                select max(b.to_transaction_id)
+                from chronicle.seal_batches as b
+                where b.epoch = e.epoch and not b.is_late
+            ) >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint,
+            false
+        )
+    from chronicle.epochs as e
+    order by e.epoch desc
+    limit 1
+$$;
+
+comment on function chronicle.is_log_moved() is
+'Private. Whether the present epoch was begun on another server than this one.';
+
+revoke execute on function chronicle.is_log_moved() from public;
+grant execute on function chronicle.is_log_moved() to chronicle_sealer;
+
 create or replace function chronicle.sealing_problem()
 returns text
 language sql
@@ -602,16 +632,13 @@ set search_path = pg_catalog, pg_temp
 as $$
     select case
         when pg_is_in_recovery() then 'the server is a standby'
-        when e.system_identifier <> (select c.system_identifier from pg_control_system() as c)
+        when chronicle.is_log_moved()
             then 'the log comes from another server'
         -- In another one, a character may have no equivalent in UTF-8, and the keys of a jsonb
         -- document have another order than after a move to UTF-8.
         when getdatabaseencoding() <> 'UTF8'
             then format('the encoding of the database is %s, not UTF8', getdatabaseencoding())
     end
-    from chronicle.epochs as e
-    order by e.epoch desc
-    limit 1
 $$;
 
 comment on function chronicle.sealing_problem() is
@@ -676,8 +703,8 @@ as $$
         pg_catalog.timezone(
             'UTC',
             least(
-                greatest(_occurred_at, '0001-01-01 00:00:00+00'::pg_catalog.timestamptz),
-                '99999-01-01 00:00:00+00'::pg_catalog.timestamptz
+                greatest(_occurred_at, '4713-01-01 00:00:00+00 BC'::pg_catalog.timestamptz),
+                '294276-01-01 00:00:00+00'::pg_catalog.timestamptz
             )
         )
     )::pg_catalog.date
@@ -1173,8 +1200,8 @@ comment on type chronicle.log_finding is
 'Something that chronicle.verify_log found wrong.';
 comment on column chronicle.log_finding.kind is
 'event_differs, events_missing, event_unsealed, event_unknown_epoch, leaves_differ, batch_differs,
-batch_missing, batch_overlaps, node_differs, node_missing, node_superfluous, erasure_differs or
-epoch_differs.';
+batch_missing, batch_overlaps, node_differs, node_missing, node_superfluous, erasure_differs,
+epoch_differs or policy_differs.';
 comment on column chronicle.log_finding.batch_number is
 'Where, if that is known; the left-most batch under a node.';
 comment on column chronicle.log_finding.event_id is
@@ -1313,6 +1340,43 @@ comment on function chronicle.find_batch_faults(chronicle.seal_batches) is
 revoke execute on function chronicle.find_batch_faults(chronicle.seal_batches) from public;
 grant execute on function chronicle.find_batch_faults(chronicle.seal_batches) to chronicle_sealer;
 
+-- A check that is kept from seeing an event can not miss it.
+create or replace function chronicle.find_hidden_faults()
+returns setof chronicle.log_finding
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select
+        'policy_differs', null::bigint, null::uuid,
+        format('Row-level security of %s may keep events from whoever seals and verifies.', t.name)
+    from (
+        values
+        ('chronicle.events', 'events_sealer_reads'),
+        ('chronicle.erasures', 'erasures_sealer_reads')
+    ) as t (name, policy)
+    where exists (
+            select
+            from pg_catalog.pg_policy as p
+            where p.polrelid = t.name::regclass and not p.polpermissive
+        )
+        or not exists (
+            select
+            from pg_catalog.pg_policy as p
+            where p.polrelid = t.name::regclass
+                and p.polname = t.policy
+                and p.polcmd = 'r'
+                and pg_get_expr(p.polqual, p.polrelid) = 'true'
+                and p.polroles = array['chronicle_sealer'::regrole::oid]
+        )
+$$;
+
+comment on function chronicle.find_hidden_faults() is
+'Private. Policies by which events could be hidden from the check.';
+
+revoke execute on function chronicle.find_hidden_faults() from public;
+grant execute on function chronicle.find_hidden_faults() to chronicle_sealer;
+
 -- Behind the position up to which an epoch is sealed, every event is in a batch; what is not was
 -- put in afterwards. Not so in an epoch that a copy may have gone on with, until its late events
 -- are sealed too.
@@ -1346,10 +1410,7 @@ begin
                 when e.epoch > v_sealed_epochs
                     and (
                         n.is_on_copy
-                        or n.epoch is null
-                        and e.system_identifier <> (
-                            select c.system_identifier from pg_control_system() as c
-                        )
+                        or n.epoch is null and chronicle.is_log_moved()
                     )
                     then coalesce(n.sealed_seq, m.max_seq)
             end as sealed_seq
@@ -1501,7 +1562,7 @@ as $$
     where (e.action, e.details_before, e.details_after) is distinct from (
             'chronicle.epoch.begin', to_jsonb(b) - 'recorded_by', to_jsonb(x) - 'recorded_by'
         )
-        or x.is_on_copy is distinct from (x.system_identifier <> b.system_identifier)
+        or x.system_identifier is distinct from b.system_identifier and x.is_on_copy is not true
 
     union all
 
@@ -1727,6 +1788,8 @@ begin
 
     if _from_batch = 0 then
         return query
+        select * from chronicle.find_hidden_faults()
+        union all
         select * from chronicle.find_unsealed_faults()
         union all
         select * from chronicle.find_erasure_faults()
@@ -2120,7 +2183,7 @@ begin
     v_epoch.sealed_seq := coalesce(
         (select max(b.max_seq) from chronicle.seal_batches as b where b.epoch = v_before.epoch), 0
     );
-    v_epoch.is_on_copy := v_epoch.system_identifier <> v_before.system_identifier;
+    v_epoch.is_on_copy := chronicle.is_log_moved();
 
     execute format(
         'create or replace function chronicle.current_epoch() returns integer '

@@ -285,6 +285,7 @@ grant create on schema chronicle to chronicle_sealer;
 \ir seal/iso_day.sql
 \ir seal/batch_record.sql
 \ir seal/append_batch.sql
+\ir seal/is_log_moved.sql
 \ir seal/sealing_problem.sql
 \ir seal/check_can_seal.sql
 \ir seal/bucket_start.sql
@@ -299,6 +300,7 @@ grant create on schema chronicle to chronicle_sealer;
 \ir seal/batch_of.sql
 \ir seal/log_finding.sql
 \ir seal/find_batch_faults.sql
+\ir seal/find_hidden_faults.sql
 \ir seal/find_unsealed_faults.sql
 \ir seal/find_erasure_faults.sql
 \ir seal/find_epoch_faults.sql

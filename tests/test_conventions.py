@@ -187,6 +187,7 @@ TABLE_GRANTS = {
     ("chronicle.tracked_tables", "chronicle_reader", "SELECT"),
     ("chronicle.tracking_periods", "chronicle_admin", "SELECT"),
     ("chronicle.tracking_periods", "chronicle_reader", "SELECT"),
+    ("chronicle.tracking_periods", "chronicle_sealer", "SELECT"),
     ("chronicle.tracking_periods", "chronicle_table_reader", "SELECT"),
     ("chronicle.tracking_periods", "chronicle_writer", "SELECT"),
     *(

@@ -49,4 +49,4 @@ comment on column chronicle.tracking_periods.partitions is
 
 revoke all on chronicle.tracking_periods from public;
 grant select on chronicle.tracking_periods
-to chronicle_writer, chronicle_table_reader, chronicle_reader, chronicle_admin;
+to chronicle_writer, chronicle_sealer, chronicle_table_reader, chronicle_reader, chronicle_admin;

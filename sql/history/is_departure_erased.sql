@@ -1,5 +1,5 @@
--- An erased change of a key does not tell any more which key it was. Which columns changed is still
--- known, but not which of them were the key then.
+-- An erased change of a key does not tell any more which key it was; that it was one is still seen
+-- by the columns that changed.
 create or replace function chronicle.is_departure_erased(
     _table_id integer, _after_seq bigint, _until timestamptz
 )
@@ -19,6 +19,14 @@ as $$
             and e.action_type = 'update'
             and e.seq > _after_seq
             and e.occurred_at <= _until
+            and (
+                e.changed_columns is null
+                or exists (
+                    select
+                    from chronicle.tracking_periods as p
+                    where p.table_id = _table_id and p.key_columns::text[] && e.changed_columns
+                )
+            )
     )
 $$;
 

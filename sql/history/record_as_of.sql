@@ -24,7 +24,7 @@ declare
     v_image jsonb;
     v_earlier jsonb;
     v_is_there boolean := false;
-    v_seq bigint;
+    v_seq bigint := 0;
 begin
     perform chronicle.check_time_is_known(_table, v_table_id, _at);
     for v_change in
@@ -40,7 +40,7 @@ begin
         if v_change.occurred_at > _at then
             if v_change.key_before is distinct from v_record_id
                 and not (
-                    v_is_there
+                    (v_is_there or v_seq = 0)
                     and chronicle.is_departure_erased(v_table_id, v_seq, v_change.occurred_at)
                 )
             then
@@ -76,8 +76,11 @@ begin
         v_image := chronicle.live_image(_table, v_table_id, v_record_id);
         v_span := v_periods[cardinality(v_periods)];
         if v_image is null
-            and v_is_there
-            and (v_earlier is null or chronicle.is_departure_erased(v_table_id, v_seq, _at))
+            and (
+                v_is_there and v_earlier is null
+                or (v_is_there or v_seq = 0)
+                and chronicle.is_departure_erased(v_table_id, v_seq, _at)
+            )
         then
             perform chronicle.refuse_incomplete(
                 _table,

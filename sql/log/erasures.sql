@@ -44,7 +44,13 @@ for select to chronicle_sealer using (true);
 
 create policy erasures_reader_reads on chronicle.erasures
 for select to chronicle_reader
-using (event_id in (select e.event_id from chronicle.events as e));
+using (
+    exists (
+        select
+        from chronicle.events as e
+        where e.event_id = erasures.event_id and e.occurred_at = erasures.occurred_at
+    )
+);
 
 comment on policy erasures_sealer_reads on chronicle.erasures is
 'Sealing takes the digest for the payload that is gone.';

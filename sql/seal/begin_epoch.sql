@@ -48,7 +48,7 @@ begin
     v_epoch.sealed_seq := coalesce(
         (select max(b.max_seq) from chronicle.seal_batches as b where b.epoch = v_before.epoch), 0
     );
-    v_epoch.is_on_copy := v_epoch.system_identifier <> v_before.system_identifier;
+    v_epoch.is_on_copy := chronicle.is_log_moved();
 
     execute format(
         'create or replace function chronicle.current_epoch() returns integer '

@@ -10,8 +10,8 @@ as $$
         pg_catalog.timezone(
             'UTC',
             least(
-                greatest(_occurred_at, '0001-01-01 00:00:00+00'::pg_catalog.timestamptz),
-                '99999-01-01 00:00:00+00'::pg_catalog.timestamptz
+                greatest(_occurred_at, '4713-01-01 00:00:00+00 BC'::pg_catalog.timestamptz),
+                '294276-01-01 00:00:00+00'::pg_catalog.timestamptz
             )
         )
     )::pg_catalog.date

@@ -26,7 +26,7 @@ as $$
     where (e.action, e.details_before, e.details_after) is distinct from (
             'chronicle.epoch.begin', to_jsonb(b) - 'recorded_by', to_jsonb(x) - 'recorded_by'
         )
-        or x.is_on_copy is distinct from (x.system_identifier <> b.system_identifier)
+        or x.system_identifier is distinct from b.system_identifier and x.is_on_copy is not true
 
     union all
 

@@ -31,10 +31,7 @@ begin
                 when e.epoch > v_sealed_epochs
                     and (
                         n.is_on_copy
-                        or n.epoch is null
-                        and e.system_identifier <> (
-                            select c.system_identifier from pg_control_system() as c
-                        )
+                        or n.epoch is null and chronicle.is_log_moved()
                     )
                     then coalesce(n.sealed_seq, m.max_seq)
             end as sealed_seq

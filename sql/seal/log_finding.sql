@@ -9,8 +9,8 @@ comment on type chronicle.log_finding is
 'Something that chronicle.verify_log found wrong.';
 comment on column chronicle.log_finding.kind is
 'event_differs, events_missing, event_unsealed, event_unknown_epoch, leaves_differ, batch_differs,
-batch_missing, batch_overlaps, node_differs, node_missing, node_superfluous, erasure_differs or
-epoch_differs.';
+batch_missing, batch_overlaps, node_differs, node_missing, node_superfluous, erasure_differs,
+epoch_differs or policy_differs.';
 comment on column chronicle.log_finding.batch_number is
 'Where, if that is known; the left-most batch under a node.';
 comment on column chronicle.log_finding.event_id is

@@ -6,16 +6,13 @@ set search_path = pg_catalog, pg_temp
 as $$
     select case
         when pg_is_in_recovery() then 'the server is a standby'
-        when e.system_identifier <> (select c.system_identifier from pg_control_system() as c)
+        when chronicle.is_log_moved()
             then 'the log comes from another server'
         -- In another one, a character may have no equivalent in UTF-8, and the keys of a jsonb
         -- document have another order than after a move to UTF-8.
         when getdatabaseencoding() <> 'UTF8'
             then format('the encoding of the database is %s, not UTF8', getdatabaseencoding())
     end
-    from chronicle.epochs as e
-    order by e.epoch desc
-    limit 1
 $$;
 
 comment on function chronicle.sealing_problem() is

@@ -30,6 +30,8 @@ begin
 
     if _from_batch = 0 then
         return query
+        select * from chronicle.find_hidden_faults()
+        union all
         select * from chronicle.find_unsealed_faults()
         union all
         select * from chronicle.find_erasure_faults()

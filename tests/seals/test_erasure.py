@@ -605,6 +605,24 @@ def test_a_record_of_which_all_is_erased_has_no_known_past(
     assert "other" not in str(past(owner, "5")[:2])
 
 
+def test_where_a_row_of_before_tracking_went_is_not_invented(
+    owner: Connection, admin: Connection
+) -> None:
+    run(owner, "create table public.older (id integer primary key, note text)")
+    run(owner, "insert into public.older values (1, 'a'), (3, 'c')")
+    run(owner, "select chronicle.enable_tracking('public.older')")
+    moment = value(owner, "select clock_timestamp()")
+    run(owner, "update public.older set note = 'd' where id = 3")
+    run(owner, "update public.older set id = 2 where id = 1")
+    event_id = change(owner, "older.update", "2")
+    assert value(admin, ERASE, (event_id, LAW)) is True
+    state = "select chronicle.record_as_of('public.older', %s, %s)"
+    assert sqlstate(owner, state, ("1", moment)) == "ZC007"
+    run(owner, "insert into public.older values (1, 'new')")
+    assert sqlstate(owner, state, ("1", moment)) == "ZC007"
+    assert value(owner, state, ("3", moment)) == {"id": 3, "note": "c"}
+
+
 def past(session: Connection, record: str) -> list[Any]:
     """What record_history says; nothing where it refuses."""
     try:

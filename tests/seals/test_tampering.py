@@ -9,7 +9,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from ask import rows, run, value, values
+from ask import rows, run, sqlstate, value, values
 from seals.intrusion import (
     alterations,
     altering,
@@ -727,6 +727,38 @@ def test_of_the_first_epoch_only_its_number_is_looked_at(intruder: Connection) -
     assert unseen == {
         *("began_at", "reason", "system_identifier", "sealed_seq", "is_on_copy", "recorded_by")
     }
+
+
+def test_a_log_that_is_ahead_of_its_server_is_not_sealed(intruder: Connection) -> None:
+    """As after a dump was restored on a clone of its own server: the identifier is the same."""
+    run(
+        intruder,
+        """
+        update chronicle.seal_batches set to_transaction_id = 1000000000000
+        where batch_number = (select max(batch_number) from chronicle.seal_batches)
+        """,
+    )
+    moved = "the log comes from another server"
+    assert value(intruder, "select problem from chronicle.seal_status") == moved
+    assert sqlstate(intruder, "select chronicle.seal_events()") == "55000"
+    run(intruder, f"set local role {INSTALLER}")
+    assert value(intruder, "select chronicle.begin_epoch('restored')") == 2
+    run(intruder, "reset role")
+    assert value(intruder, "select is_on_copy from chronicle.epochs where epoch = 2") is True
+
+
+def test_a_policy_that_hides_events_from_the_check_is_found(intruder: Connection) -> None:
+    hidden = [("policy_differs", None, None)]
+    for statement in (
+        "alter policy events_sealer_reads on chronicle.events using (actor_id <> 'forged')",
+        "drop policy events_sealer_reads on chronicle.events",
+        "alter policy events_sealer_reads on chronicle.events to chronicle_auditor",
+        "create policy p on chronicle.events as restrictive using (actor_id <> 'forged')",
+        "alter policy erasures_sealer_reads on chronicle.erasures using (false)",
+    ):
+        with intruder.transaction(force_rollback=True):
+            run(intruder, statement)
+            assert [each for each in findings(intruder) if each in hidden] == hidden, statement
 
 
 def second_epoch(intruder: Connection) -> None:
