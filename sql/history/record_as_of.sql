@@ -78,8 +78,9 @@ begin
         if v_image is null
             and (
                 v_is_there and v_earlier is null
-                or (v_is_there or v_seq = 0)
-                and chronicle.is_departure_erased(v_table_id, v_seq, _at)
+                or v_is_there and chronicle.is_departure_erased(v_table_id, v_seq, _at)
+                -- It may have been there before there were events.
+                or v_seq = 0 and chronicle.is_departure_erased(v_table_id, 0, 'infinity')
             )
         then
             perform chronicle.refuse_incomplete(
