@@ -140,7 +140,11 @@ def test_state_that_is_lost_is_not_taken_for_the_beginning(quiet: Database, sign
     signer.state.unlink()
     result = pgchronicle(*command)
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr.startswith(f"error: {signer.state} is not there")
+    assert result.stderr == (
+        f"error: {signer.state} is not there, so nothing says what was signed before\n"
+        "hint: If this key has signed nothing yet, say --first. If the file was lost, put the last "
+        "note that was given out in its place.\n"
+    )
 
 
 def test_key_that_others_can_read_signs_nothing(signer: Signer) -> None:

@@ -70,6 +70,7 @@ def test_proof_is_verified_without_a_database(
     )
     said = json.loads(done("verify", path, "--key", signer.key, "--json", **ELSEWHERE))
     assert (said["event"]["resource_id"], said["checkpoint"]["size"]) == ("b", 1)
+    assert said["finding"] is None
     assert said["signed_by"] == signer.key.read_text().strip()
 
 
@@ -115,6 +116,10 @@ def test_proof_that_was_changed_is_refused(
         result = pgchronicle("verify", path, *key, **ELSEWHERE)
         assert (result.exit_code, result.stdout) == (1, "")
         assert result.stderr.startswith("error: ")
+        as_json = pgchronicle("verify", path, *key, "--json", **ELSEWHERE)
+        assert (as_json.exit_code, as_json.stderr) == (1, "")
+        said = json.loads(as_json.stdout)
+        assert f"error: {said['finding']}\n" in result.stderr
 
 
 def test_what_can_not_be_proven_is_told_why(
@@ -125,15 +130,23 @@ def test_what_can_not_be_proven_is_told_why(
     log_and_seal(quiet, "late")
     log(quiet.connect("app", autocommit=True), "open")
     nobody = "00000000-0000-4000-8000-000000000000"
-    for arguments, complaint in (
-        ((event_id(auditor, "open"),), "is not sealed yet"),
-        ((event_id(auditor, "late"), "--note", note), event_id(auditor, "late")),
-        ((nobody,), f"there is no event {nobody}"),
+    for arguments, complaint, hint in (
+        (
+            (event_id(auditor, "open"),),
+            "is not sealed yet",
+            'A chronicle_admin seals it: "pgchronicle seal".',
+        ),
+        (
+            (event_id(auditor, "late"), "--note", note),
+            event_id(auditor, "late"),
+            "Take a newer note: ",
+        ),
+        ((nobody,), f"there is no event {nobody}", "Check the id"),
     ):
         result = pgchronicle("prove", *arguments, "--dsn", dsn)
         assert (result.exit_code, result.stdout) == (1, ""), arguments
         assert complaint in result.stderr
-        assert "hint: " in result.stderr
+        assert f"hint: {hint}" in result.stderr
 
 
 def test_reader_proves_what_they_may_see(quiet: Database, auditor: Connection) -> None:

@@ -376,7 +376,8 @@ def test_options_that_make_no_sense_are_wrong_usage(
         ((note, "--note", note), "--note is for the live log"),
         (("--key", signer.key, "--dsn", dsn), "--key verifies a signature"),
         ((kept,), "is not signed, so it says nothing by itself"),
-        (("--note", note, "--key", "nonsense"), "Invalid value for --key"),
+        (("--note", note, "--key", "missing.pub"), "There is no file missing.pub"),
+        (("--note", note, "--key", "non+sense"), "Invalid value for --key"),
         (("--note", note, "--key", signer.secret), "private key"),
     ):
         result = pgchronicle("verify", *arguments)
@@ -400,6 +401,35 @@ def test_file_that_is_nothing_of_ours_is_refused(tmp_path: Path) -> None:
         assert (result.exit_code, result.stdout) == (1, "")
         assert result.stderr.startswith("error: "), content
         assert "Traceback" not in result.stderr
+
+
+def test_what_a_file_could_be_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    note = "acme.example/log\n0\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n"
+    for content, complaint in (
+        (b'{"event_id":"0199"}\n{"event_id":"019a"}\n', "is no proof and no sealed month\n"),
+        (b"", "is no checkpoint, signed or not\ndetail: It is empty.\n"),
+        (b"\x1f\x8b\x08\n\n\x00", "is no checkpoint, signed or not\n"),
+        (b"log+d455c521+AQOhB7/zzhC+HXDdGOdLwJln5NYwm6UNXx3chmQSVTG4\n", "is no checkpoint, "),
+        (note.replace("\n", "\r\n").encode(), "signed or not\ndetail: Its lines end in CR LF"),
+    ):
+        path.write_bytes(content)
+        result = pgchronicle("verify", path, "--dsn", "host=/nowhere")
+        assert (result.exit_code, result.stdout) == (1, ""), content
+        assert result.stderr.startswith(f"error: {path} is no ")
+        assert complaint in result.stderr
+        assert '"verify" reads a proof ("prove"), a sealed month' in result.stderr
+
+
+def test_note_with_other_line_ends_is_not_taken(signer: Signer) -> None:
+    note = signer.sign("kept.note")
+    note.write_bytes(note.read_bytes().replace(b"\n", b"\r\n"))
+    result = pgchronicle("verify", note, "--key", signer.key, "--json", **ELSEWHERE)
+    assert (result.exit_code, result.stderr) == (1, "")
+    assert json.loads(result.stdout) == {
+        "finding": f"{note} is no checkpoint, signed or not",
+        "detail": "Its lines end in CR LF, and those of a checkpoint in LF.",
+    }
 
 
 def test_key_of_another_is_not_taken_for_ours(quiet: Database, signer: Signer) -> None:

@@ -142,7 +142,7 @@ def test_an_erased_event_is_proven_without_its_payload(auditor: Connection) -> N
     proven = verify_proof(proof, KEY.verifier)
     assert proven.payload is None
     assert proven.event["actor_id"] == "ada"
-    assert "Its payload was erased since" in str(proven)
+    assert "Its payload is not in it, only the digest." in str(proven)
     assert "raised the price" not in proof
 
 
@@ -279,6 +279,13 @@ def test_parts_of_two_proofs_do_not_make_a_third(auditor: Connection) -> None:
 )
 def test_what_is_no_proof_is_refused(proof: bytes | str) -> None:
     assert refused(proof, None)
+
+
+def test_a_proof_of_a_newer_version_is_told_from_what_is_none() -> None:
+    assert refused('{"format":"pgchronicle-proof/v2"}\n', None) == (
+        "this proof of an event is of another version"
+    )
+    assert refused('{"format":"pgchronicle-proofs"}\n', None) == "this is no proof of an event"
 
 
 @pytest.mark.parametrize("given", [True, 1.0, -1, "1", None, [], 2**70])

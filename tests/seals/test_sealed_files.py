@@ -142,7 +142,7 @@ def test_a_file_says_what_it_proves(signed: bytes, auditor: Connection) -> None:
         signed_by=KEY.verifier,
         batches=batches,
         events=len(ids),
-        erased=11,
+        without_payload=11,
     )
     assert batches > 2
     assert len(ids) > 20
@@ -190,7 +190,7 @@ def test_an_erased_event_is_there_without_its_payload(auditor: Connection) -> No
     )
     (event,) = (line for line in parsed(data) if "event" in line)
     assert event["payload"] == {"digest": digest.hex()}
-    assert report.erased == 1
+    assert report.without_payload == 1
     assert "raised the price" not in data.decode()
 
 
@@ -305,7 +305,7 @@ def test_what_happens_meanwhile_is_not_in_the_file(copy: Database) -> None:
         after = exported(session, month)[1]
     assert (out.getvalue(), report) == before
     assert after.checkpoint.size > report.checkpoint.size
-    assert after.erased == report.erased + 1
+    assert after.without_payload == report.without_payload + 1
 
 
 PRESENT_MONTH = "select to_char(now() at time zone 'UTC', 'YYYY-MM')"
@@ -572,8 +572,8 @@ def test_a_payload_that_was_left_out_is_told_of(signed: bytes) -> None:
     assert whole.payload is not None
     line["payload"] = {"digest": digest_of(whole).hex()}
     before, after = verified(signed), verified(written(lines))
-    assert after == replace(before, erased=before.erased + 1)
-    assert f"{after.erased} without their payload" in str(after)
+    assert after == replace(before, without_payload=before.without_payload + 1)
+    assert f"{after.without_payload} without their payload" in str(after)
 
 
 def digest_of(event: SealedEvent) -> bytes:
@@ -609,7 +609,7 @@ def test_the_golden_month_verifies() -> None:
         signed_by=KEY.verifier,
         batches=2,
         events=7,
-        erased=1,
+        without_payload=1,
     )
 
 
@@ -655,6 +655,12 @@ def test_a_count_is_a_number(member: str, given: object) -> None:
     assert lines[0][member] == 1
     lines[0][member] = given
     assert refused(written(lines), None)
+
+
+def test_a_file_of_a_newer_version_is_told_from_what_is_none() -> None:
+    assert refused(b'{"format":"pgchronicle-sealed-events/v2"}\n') == (
+        "line 1: this file with a sealed month is of another version"
+    )
 
 
 def test_a_file_is_read_from_a_path_and_from_lines(signed: bytes, tmp_path: Path) -> None:

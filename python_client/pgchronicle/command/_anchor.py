@@ -12,6 +12,11 @@ from pgchronicle.errors import VerificationError
 from pgchronicle.seals import merkle, notes
 from pgchronicle.seals.checkpoints import Checkpoint
 
+WHAT_IS_READ = (
+    '"verify" reads a proof ("prove"), a sealed month ("export --sealed") and a checkpoint, not '
+    "compressed; no other export, and no key."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
@@ -32,8 +37,11 @@ def read_key(key: str | None) -> notes.VerifierKey | None:
     if key is None:
         return None
     path = Path(key)
+    is_file = len(key) < 1000 and path.is_file()
+    # Every key has one.
+    if not is_file and "+" not in key:
+        raise click.BadParameter(f"There is no file {key}, and it is no key.", param_hint="--key")
     with _as_usage("--key"):
-        is_file = len(key) < 1000 and path.is_file()
         return notes.VerifierKey.from_text((read_text(path) if is_file else key).strip())
 
 
@@ -45,7 +53,14 @@ def read_anchor(path: Path, text: str, key: notes.VerifierKey | None) -> Anchor:
         VerificationError: it is no checkpoint, or not signed with the key that is given.
     """
     if not is_note(text):
-        checkpoint = Checkpoint.parse(text)
+        try:
+            checkpoint = Checkpoint.parse(text)
+        except VerificationError as error:
+            raise VerificationError(
+                f"{path} is no checkpoint, signed or not",
+                detail=_flaw(text) or error.detail,
+                hint=f"Take it as it was written. {WHAT_IS_READ}",
+            ) from error
         if key is not None:
             raise VerificationError(
                 f"nobody has signed {path}",
@@ -61,9 +76,18 @@ def read_anchor(path: Path, text: str, key: notes.VerifierKey | None) -> Anchor:
     return Anchor(path, Checkpoint.from_note(text, key), key.name)
 
 
+def _flaw(text: str) -> str | None:
+    """What may have happened to a checkpoint, or what was written over it."""
+    if not text:
+        return "It is empty."
+    if "\r\n" in text:
+        return "Its lines end in CR LF, and those of a checkpoint in LF."
+    return None
+
+
 def is_note(text: str) -> bool:
     """Whether a checkpoint is signed: an empty line is before the signatures."""
-    return "\n\n" in text
+    return "\n\n\N{EM DASH} " in text
 
 
 def note_size(note: str) -> int:
@@ -88,7 +112,8 @@ def read_text(path: Path) -> str:
         click.UsageError: it can not be read.
     """
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
+        # Not as lines: a note has but one spelling.
+        return path.read_bytes().decode(errors="replace")
     except OSError as error:
         raise click.UsageError(f"{path}: {error.strerror}") from error
 

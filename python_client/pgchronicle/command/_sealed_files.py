@@ -9,7 +9,9 @@ from typing import Any, cast
 import click
 
 from pgchronicle._output import clean, print_json
+from pgchronicle.command._anchor import WHAT_IS_READ
 from pgchronicle.command._progress import counted_bar, every
+from pgchronicle.errors import VerificationError
 from pgchronicle.seals import files, proofs
 from pgchronicle.seals.checkpoints import Checkpoint
 from pgchronicle.seals.files import SealedMonth
@@ -30,22 +32,30 @@ def verify(path: Path, key: VerifierKey | None, as_json: bool) -> None:
         VerificationError: it proves nothing.
     """
     with _readable(path):
-        if _is_sealed_month(path):
+        form = _format(path)
+        if form.startswith("pgchronicle-sealed-events/"):
             with counted_bar("events") as show:
                 month = files.verify_file(path, key, every(1000, show))
             _print(month, _of_month(month), as_json)
+        elif not form:
+            raise VerificationError(
+                f"{path} is no proof and no sealed month",
+                hint=f"Take it as it was written. {WHAT_IS_READ}",
+            )
         else:
             proven = proofs.verify_proof(path.read_bytes(), key)
             _print(proven, _of_proof(proven), as_json)
 
 
-def _is_sealed_month(path: Path) -> bool:
+def _format(path: Path) -> str:
+    """What a file says that it is, in its first line; empty: nothing."""
     with path.open("rb") as file:
         try:
             header: Any = json.loads(file.readline())
         except (ValueError, RecursionError):
-            return False
-    return isinstance(header, dict) and cast("dict[str, Any]", header).get("format") == files.FORMAT
+            return ""
+    form = cast("dict[str, Any]", header).get("format") if isinstance(header, dict) else None
+    return form if isinstance(form, str) else ""
 
 
 def _print(found: ProvenEvent | SealedMonth, as_json: dict[str, object], is_json: bool) -> None:
@@ -58,6 +68,7 @@ def _print(found: ProvenEvent | SealedMonth, as_json: dict[str, object], is_json
 
 def _of_proof(proven: ProvenEvent) -> dict[str, object]:
     return {
+        "finding": None,
         "event": proven.event,
         "payload": proven.payload,
         "log_id": proven.batch.log_id,
@@ -68,9 +79,10 @@ def _of_proof(proven: ProvenEvent) -> dict[str, object]:
 
 def _of_month(month: SealedMonth) -> dict[str, object]:
     return {
+        "finding": None,
         "month": month.month,
         "events": month.events,
-        "erased": month.erased,
+        "without_payload": month.without_payload,
         "log_id": month.log_id,
         "batches": month.batches,
         **_vouched_for(month.checkpoint, month.signed_by),

@@ -1,5 +1,6 @@
 """``pgchronicle checkpoint``."""
 
+import os
 from pathlib import Path
 
 import click
@@ -8,6 +9,7 @@ from pgchronicle import Chronicle
 from pgchronicle.command._database import chosen, connect, offline_dsn_option
 from pgchronicle.command._new_file import check_new, force_option, new_file
 from pgchronicle.command._secrets import new_file as new_secret_file
+from pgchronicle.errors import ChronicleError
 from pgchronicle.seals.notes import SigningKey
 from pgchronicle.seals.signer import CheckpointSigner
 
@@ -83,6 +85,12 @@ def checkpoint(
         raise click.UsageError("--first is for --sign.")
     if output is not None:
         check_new(output, force=force)
+    if state is not None and not first and not os.path.lexists(state):
+        raise ChronicleError(
+            f"{state} is not there, so nothing says what was signed before",
+            hint="If this key has signed nothing yet, say --first. If the file was lost, put the "
+            "last note that was given out in its place.",
+        )
     with connect(chosen(dsn)) as connection:
         log = Chronicle(connection)
         if key_file is None or state is None:

@@ -125,7 +125,8 @@ def main(context: click.Context) -> None:
     Every subcommand takes --dsn, or else PGCHRONICLE_DSN or the PG* variables; without any of them,
     it uses the server of "pgchronicle demo" if that is running.
 
-    Exit codes: 0 done, 1 refused or found something, 2 wrong usage, 3 cannot connect.
+    Exit codes: 0 ok, 1 something was found or refused (the message says which), 2 wrong usage,
+    3 cannot connect.
     """
     if os.environ.get("NO_COLOR"):
         context.color = False

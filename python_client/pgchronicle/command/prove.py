@@ -1,14 +1,17 @@
 """``pgchronicle prove``."""
 
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import click
+import psycopg
 
 from pgchronicle import Chronicle
 from pgchronicle.command._anchor import note_size, read_text
 from pgchronicle.command._database import connect, dsn_option
 from pgchronicle.command._new_file import check_new, force_option, new_file
+from pgchronicle.errors import ChronicleError
 from pgchronicle.seals.proofs import make_proof
 
 
@@ -41,10 +44,26 @@ def prove(event_id: UUID, dsn: str, output: Path | None, force: bool, note: Path
     text = None if note is None else read_text(note)
     size = None if text is None else note_size(text)
     with connect(dsn) as connection:
-        proof = make_proof(Chronicle(connection).inclusion_proof(event_id, size), text).encode()
+        proof = make_proof(_ask(Chronicle(connection), event_id, size), text).encode()
     if output is None:
         click.echo(proof, nl=False)
     else:
         with new_file(output, force=force) as file:
             file.write(proof)
         click.echo(f"The proof of event {event_id} is in {output}.", err=True)
+
+
+def _ask(log: Chronicle, event_id: UUID, size: int | None) -> dict[str, Any]:
+    try:
+        return log.inclusion_proof(event_id, size)
+    except psycopg.errors.ObjectNotInPrerequisiteState as error:
+        # Only of what is sealed, the detail says in which batch.
+        is_sealed = error.diag.message_detail is not None
+        raise ChronicleError(
+            error.diag.message_primary or str(error),
+            detail=error.diag.message_detail,
+            hint='Take a newer note: "pgchronicle checkpoint --sign" makes one.'
+            if is_sealed
+            else 'A chronicle_admin seals it: "pgchronicle seal". What holds that back is in '
+            "chronicle.seal_status.",
+        ) from error

@@ -16,6 +16,8 @@ from pgchronicle.command._database import (
     json_option,
     offline_dsn_option,
 )
+from pgchronicle.errors import VerificationError
+from pgchronicle.seals import notes
 
 # More than a person reads.
 _SHOWN = 20
@@ -60,8 +62,9 @@ def verify(
     (export --sealed) or a checkpoint. The first two need no database; a checkpoint is also compared
     with the live log where --dsn or a PG* variable says which.
 
-    In a pipe each finding is a line of kind, batch, event and detail, apart by tabs. Exits with 1
-    when something is not as it was sealed.
+    In a pipe each finding is a line of kind, batch, event, detail and the first day of what the
+    batch is of, apart by tabs. Exits with 1 when something is not as it was sealed, or was refused:
+    the message says which. With --json, "finding" says what is wrong with a file.
 
     \b
     Examples:
@@ -73,16 +76,32 @@ def verify(
         raise click.UsageError(f"{file} is no regular file: it is read more than once.")
     if file is not None and note is not None:
         raise click.UsageError("--note is for the live log: a proof and a month hold their own.")
-    if file is not None and _sealed_files.is_sealed_file(file):
-        _sealed_files.verify(file, verifier, as_json)
-    elif file is not None:
-        is_good = _verify_checkpoint(read_anchor(file, read_text(file), verifier), dsn, as_json)
-        context.exit(0 if is_good else 1)
-    else:
-        anchor = None if note is None else read_anchor(note, read_text(note), verifier)
-        if anchor is None and verifier is not None:
-            raise click.UsageError("--key verifies a signature: say of what, with --note or FILE.")
-        context.exit(0 if _verify_live(anchor, chosen(dsn), as_json) else 1)
+    try:
+        is_good = _verify(file, dsn, note, verifier, as_json)
+    except VerificationError as error:
+        if not as_json:
+            raise
+        print_json({"finding": error.message, "detail": error.detail})
+        is_good = False
+    context.exit(0 if is_good else 1)
+
+
+def _verify(
+    file: Path | None,
+    dsn: str | None,
+    note: Path | None,
+    key: notes.VerifierKey | None,
+    as_json: bool,
+) -> bool:
+    if file is not None:
+        if not _sealed_files.is_sealed_file(file):
+            return _verify_checkpoint(read_anchor(file, read_text(file), key), dsn, as_json)
+        _sealed_files.verify(file, key, as_json)
+        return True
+    anchor = None if note is None else read_anchor(note, read_text(note), key)
+    if anchor is None and key is not None:
+        raise click.UsageError("--key verifies a signature: say of what, with --note or FILE.")
+    return _verify_live(anchor, chosen(dsn), as_json)
 
 
 # The live log

@@ -143,7 +143,7 @@ class _Log:
             **self._vouching,
         }
         out.write(_spelling.dumps(header))
-        written = erased = 0
+        written = without_payload = 0
         for text in self._records():
             out.write(_spelling.dumps({"batch": text}))
             batch = BatchRecord.parse(text)
@@ -152,7 +152,7 @@ class _Log:
             for event in self._sealed_events(batch):
                 out.write(_spelling.dumps(event.members()))
                 written += 1
-                erased += event.payload is None
+                without_payload += event.payload is None
                 progress(written, self._events)
         return SealedMonth(
             log_id=self._log_id,
@@ -161,7 +161,7 @@ class _Log:
             signed_by=None,
             batches=self._batches,
             events=written,
-            erased=erased,
+            without_payload=without_payload,
         )
 
     def _records(self) -> Generator[str]:

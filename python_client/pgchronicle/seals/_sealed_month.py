@@ -33,13 +33,13 @@ class SealedMonth:
     """Whose signature of the checkpoint was checked; None: nobody's."""
     batches: int
     events: int
-    erased: int
-    """How many of the events have no payload any more."""
+    without_payload: int
+    """Of how many events there is only the digest of the payload: it was erased, or left out."""
 
     def __str__(self) -> str:
-        erased = f", {self.erased:,} without their payload" if self.erased else ""
+        bare = f", {self.without_payload:,} without their payload" if self.without_payload else ""
         return (
-            f"{_words.events(self.events)} of {self.month}{erased}, in "
+            f"{_words.events(self.events)} of {self.month}{bare}, in "
             f"{_words.batches(self.batches)}: all that had been sealed of that month when the log "
             f"{self.log_id} had {_words.batches(self.checkpoint.size)}.\n"
             f"The log is {self.checkpoint.origin} of size {self.checkpoint.size}, with the root "

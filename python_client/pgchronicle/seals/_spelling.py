@@ -71,6 +71,26 @@ def check_members(value: object, *names: str) -> Object:
     return found
 
 
+def check_format(members: Object, name: str, what: str) -> None:
+    """
+    Raises:
+        VerificationError: an object says that it is of another format, or of none.
+    """
+    found = members.get("format")
+    if found == name:
+        return
+    family = name.rpartition("/")[0]
+    if isinstance(found, str) and found.startswith(f"{family}/"):
+        raise VerificationError(
+            f"this {what} is of another version",
+            detail=f"Its format is {shown(found)}, and this release reads {name!r}.",
+            hint="Verify it with a newer pgchronicle.",
+        )
+    raise VerificationError(
+        f"this is no {what}", detail=f"Its format is {shown(found)}, not {name!r}."
+    )
+
+
 def text(value: object) -> str:
     """
     Raises:

@@ -93,11 +93,7 @@ class _Header:
     __slots__ = ("batches", "checkpoint", "events", "log_id", "month")
 
     def __init__(self, members: Object, key: VerifierKey | None) -> None:
-        if members.get("format") != FORMAT:
-            raise VerificationError(
-                "this is no file with a sealed month",
-                detail=f"Its format is {_spelling.shown(members.get('format'))}, not {FORMAT!r}.",
-            )
+        _spelling.check_format(members, FORMAT, "file with a sealed month")
         vouching = _vouching.member_name(members)
         _spelling.check_members(members, "batches", "events", "format", "log_id", "month", vouching)
         self.batches = _spelling.count(members["batches"])
@@ -114,7 +110,7 @@ class _Header:
 def _verify(lines: _Lines, key: VerifierKey | None, progress: Progress) -> SealedMonth:
     header = lines.read(lambda members: _Header(members, key))
     log, order = RunningRoot(), SealOrder()
-    batches = events = erased = 0
+    batches = events = without_payload = 0
     while log.size < header.checkpoint.size:
         batch = lines.read(partial(_next_batch, header, log.size, order))
         log.append(batch.leaf_hash())
@@ -124,7 +120,11 @@ def _verify(lines: _Lines, key: VerifierKey | None, progress: Progress) -> Seale
                 lines.read(found.read)
                 progress(events + found.count, header.events)
             found.check_are_all()
-            batches, events, erased = batches + 1, events + found.count, erased + found.erased
+            batches, events, without_payload = (
+                batches + 1,
+                events + found.count,
+                without_payload + found.without_payload,
+            )
     lines.check_end()
     if log.root() != header.checkpoint.root:
         raise VerificationError(
@@ -146,21 +146,29 @@ def _verify(lines: _Lines, key: VerifierKey | None, progress: Progress) -> Seale
         signed_by=key,
         batches=batches,
         events=events,
-        erased=erased,
+        without_payload=without_payload,
     )
 
 
 class _Events:
     """The events of a batch as far as they were read."""
 
-    __slots__ = ("_batch", "_first", "_greatest_seq", "_last", "_least_seq", "_tree", "erased")
+    __slots__ = (
+        "_batch",
+        "_first",
+        "_greatest_seq",
+        "_last",
+        "_least_seq",
+        "_tree",
+        "without_payload",
+    )
 
     def __init__(self, batch: BatchRecord) -> None:
         self._batch = batch
         self._tree = RunningRoot()
         self._first = self._last = (0, 0)
         self._least_seq = self._greatest_seq = 0
-        self.erased = 0
+        self.without_payload = 0
 
     @property
     def count(self) -> int:
@@ -181,7 +189,7 @@ class _Events:
         self._least_seq = min(self._least_seq, event.seq)
         self._greatest_seq = max(self._greatest_seq, event.seq)
         self._tree.append(event.leaf)
-        self.erased += event.payload is None
+        self.without_payload += event.payload is None
 
     def check_are_all(self) -> None:
         """

@@ -23,7 +23,7 @@ class ProvenEvent:
     event: dict[str, str | None]
     """Each of ``EVENT_FIELDS`` as text."""
     payload: dict[str, str | None] | None
-    """Each of ``PAYLOAD_FIELDS`` as text; None when it was erased."""
+    """Each of ``PAYLOAD_FIELDS`` as text; None: it is not in the proof, only its digest."""
     batch: BatchRecord
     checkpoint: Checkpoint
     signed_by: VerifierKey | None
@@ -31,10 +31,11 @@ class ProvenEvent:
 
     def __str__(self) -> str:
         event_id = self.event["event_id"]
-        erased = "" if self.payload else " Its payload was erased since, and is not in the proof."
+        # Whoever made the proof can have left it out.
+        bare = "" if self.payload else " Its payload is not in it, only the digest."
         return (
             f"Event {event_id} is in batch {self.batch.batch_number} of the log "
-            f"{self.batch.log_id}, sealed as the proof has it.{erased}\n"
+            f"{self.batch.log_id}, sealed as the proof has it.{bare}\n"
             f"The log is {self.checkpoint.origin} of size {self.checkpoint.size}, with the root "
             f"{self.checkpoint.root.hex()}.\n{_vouching.verdict(self.signed_by)}"
         )
@@ -82,7 +83,7 @@ def verify_proof(text: str | bytes, key: VerifierKey | None = None) -> ProvenEve
     members = _spelling.loads(
         text.encode(errors="surrogatepass") if isinstance(text, str) else text
     )
-    _check_format(members)
+    _spelling.check_format(members, FORMAT, "proof of an event")
     vouching = _vouching.member_name(members)
     _spelling.check_members(members, *_MEMBERS, vouching)
     event = SealedEvent.parse(members["event"], members["payload"])
@@ -114,11 +115,3 @@ def verify_proof(text: str | bytes, key: VerifierKey | None = None) -> ProvenEve
         checkpoint=checkpoint,
         signed_by=key,
     )
-
-
-def _check_format(members: Mapping[str, Any]) -> None:
-    if members.get("format") != FORMAT:
-        raise VerificationError(
-            "this is no proof of an event",
-            detail=f"Its format is {_spelling.shown(members.get('format'))}, not {FORMAT!r}.",
-        )
