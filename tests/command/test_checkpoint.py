@@ -160,6 +160,9 @@ def test_who_may_see_nothing_gets_no_checkpoint(quiet: Database) -> None:
         result = pgchronicle("checkpoint", "--dsn", quiet.dsn(user))
         assert (result.exit_code, result.stdout) == (1, "")
         assert result.stderr.startswith("error: permission denied for ")
+        assert result.stderr.endswith(
+            "hint: This needs the role chronicle_reader or chronicle_admin.\n"
+        )
 
 
 @pytest.mark.parametrize(

@@ -168,6 +168,13 @@ def test_reader_proves_what_they_may_see(quiet: Database, auditor: Connection) -
     assert result.stderr.startswith("error: there is no event ")
 
 
+def test_who_may_see_nothing_proves_nothing(quiet: Database, auditor: Connection) -> None:
+    log_and_seal(quiet, "a")
+    result = pgchronicle("prove", event_id(auditor, "a"), "--dsn", quiet.dsn("stranger"))
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.endswith("hint: This needs the role chronicle_reader.\n")
+
+
 def test_note_that_is_none_is_refused(
     dsn: str, quiet: Database, auditor: Connection, tmp_path: Path
 ) -> None:
@@ -296,6 +303,7 @@ def test_sealed_month_is_for_auditors(quiet: Database, tmp_path: Path) -> None:
         )
         assert (result.exit_code, result.stdout) == (1, "")
         assert "permission denied" in result.stderr
+        assert result.stderr.endswith("hint: This needs the role chronicle_auditor.\n")
         assert list(tmp_path.iterdir()) == []
 
 

@@ -127,6 +127,7 @@ def test_only_an_administrator_of_the_log_seals(quiet: Database, writer: Connect
         result = pgchronicle("seal", "--dsn", quiet.dsn(user))
         assert (result.exit_code, result.stdout) == (1, "")
         assert result.stderr.startswith("error: permission denied for ")
+        assert result.stderr.endswith("hint: This needs the role chronicle_admin.\n")
 
 
 def test_another_server_is_refused_with_what_to_do(

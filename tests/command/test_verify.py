@@ -2,6 +2,7 @@
 
 import json
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,10 @@ def sealed_until(auditor: Connection) -> str:
     return str(time.isoformat(" ", "seconds"))
 
 
+def this_month() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-01")
+
+
 # The live log
 
 
@@ -86,6 +91,21 @@ def test_log_that_was_never_sealed_is_told_how(dsn: str) -> None:
     )
 
 
+def test_events_that_nothing_covers_are_counted(dsn: str, quiet: Database, signer: Signer) -> None:
+    empty = signer.sign("empty.note")
+    for name in "ab":
+        log(quiet.connect("app", autocommit=True), name)
+    result = pgchronicle("verify", "--note", empty, "--key", signer.key, "--dsn", dsn)
+    assert (result.exit_code, result.stdout, result.stderr) == (
+        *(0, ""),
+        'Nothing is sealed yet, so nothing covers the 2 events: run "pgchronicle seal".\n'
+        f"The log goes on from {empty} (0 batches, signed by {NAME}). Every log does: a checkpoint "
+        "without batches proves nothing. Take a newer one.\n",
+    )
+    result = pgchronicle("verify", empty, "--key", signer.key, "--dsn", dsn)
+    assert "a checkpoint without batches proves nothing" in result.stderr
+
+
 def test_what_is_not_sealed_yet_is_not_called_good(
     dsn: str, quiet: Database, auditor: Connection
 ) -> None:
@@ -108,12 +128,12 @@ def test_event_that_was_changed_is_named(dsn: str, quiet: Database, auditor: Con
     result = pgchronicle("verify", "--dsn", dsn)
     assert (result.exit_code, result.stderr) == (
         1,
-        "error: the log is not as it was sealed: 1 finding; the first event is "
+        "error: the log is not as it was sealed: 1 finding; the first is of event "
         f"{changed}\n{WHAT_NOW}",
     )
     (line,) = result.stdout.splitlines()
-    kind, batch, event, detail = line.split("\t")
-    assert (kind, batch, event) == ("event_differs", "0", changed)
+    kind, batch, event, detail, bucket = line.split("\t")
+    assert (kind, batch, event, bucket) == ("event_differs", "0", changed, this_month())
     assert changed in detail
 
 
@@ -133,7 +153,7 @@ def test_every_range_is_read(
         ["event_differs", str(batch), event]
         for batch, event in zip((0, 2, 3, 4), changed, strict=True)
     ]
-    assert f"4 findings; the first event is {changed[0]}\n" in result.stderr
+    assert f"4 findings; the first is of event {changed[0]}\n" in result.stderr
 
 
 def test_batch_that_is_gone_is_in_no_range_and_found(
@@ -146,6 +166,24 @@ def test_batch_that_is_gone_is_in_no_range_and_found(
     result = pgchronicle("verify", "--dsn", dsn)
     assert result.exit_code == 1
     assert "batch_missing" in {line.split("\t")[0] for line in result.stdout.splitlines()}
+
+
+def test_summary_names_the_event_of_the_first_finding_only(
+    dsn: str, quiet: Database, auditor: Connection
+) -> None:
+    log_and_seal(quiet, "a", "b")
+    log_and_seal(quiet, "c")
+    rename(quiet, "c")
+    run(superuser(quiet), "delete from chronicle.events where resource_id = 'a'")
+    result = pgchronicle("verify", "--dsn", dsn)
+    first, *rest = (line.split("\t")[:3] for line in result.stdout.splitlines())
+    assert (first, rest[-1]) == (
+        ["events_missing", "0", ""],
+        ["event_differs", "1", event_id(auditor, "c")],
+    )
+    assert result.stderr.startswith(
+        f"error: the log is not as it was sealed: {len(rest) + 1} findings\n"
+    )
 
 
 def test_findings_come_as_json(dsn: str, quiet: Database, auditor: Connection) -> None:
@@ -171,6 +209,7 @@ def test_findings_come_as_json(dsn: str, quiet: Database, auditor: Connection) -
         *("event_differs", 0),
         event_id(auditor, "a"),
     )
+    assert finding["bucket_from"] == this_month()
 
 
 def test_on_a_terminal_findings_are_for_people(
@@ -183,6 +222,7 @@ def test_on_a_terminal_findings_are_for_people(
     lines = on_terminal("verify", "--dsn", dsn, exit_code=1).splitlines()
     assert len(lines) == 21
     assert f"\x1b[1mevent_differs: \x1b[0mEvent {first} " in lines[0]
+    assert f" (from {this_month()} on)" in lines[0]
     assert lines[20] == "   and 5 more: pgchronicle verify | less"
 
 
@@ -192,6 +232,7 @@ def test_only_an_auditor_verifies(quiet: Database) -> None:
         result = pgchronicle("verify", "--dsn", quiet.dsn(user))
         assert (result.exit_code, result.stdout) == (1, "")
         assert result.stderr.startswith("error: permission denied for ")
+        assert result.stderr.endswith("hint: This needs the role chronicle_auditor.\n")
 
 
 def test_without_a_server_it_exits_with_3(tmp_path: Path) -> None:

@@ -2,8 +2,8 @@
 
 import os
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 import click
@@ -11,6 +11,7 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from pgchronicle.demo import cluster
+from pgchronicle.errors import NotAllowedError, explained
 
 Connection = psycopg.Connection[TupleRow]
 
@@ -135,3 +136,21 @@ def connect_again(dsn: str, error: psycopg.OperationalError, wait: float) -> Con
             connection = connect(dsn)
             click.echo("Connected again.", err=True)
             return connection
+
+
+@contextmanager
+def needing(*roles: str) -> Generator[None]:
+    """Says which of the log's roles it takes, when the database denies what is done in it.
+
+    Args:
+        roles: one of which is needed.
+
+    Raises:
+        NotAllowedError: it was denied.
+    """
+    try:
+        with explained():
+            yield
+    except NotAllowedError as error:
+        error.hint = error.hint or f"This needs the role {' or '.join(roles)}."
+        raise

@@ -19,9 +19,15 @@ class Verdict:
     """What was found, in one snapshot of the log."""
 
     findings: list[Finding]
+    """In the order of the log; last what is of no batch."""
+    buckets: dict[int | None, str]
+    """Of the batches that are found fault with: the first day of the month, or less, that each is
+    of."""
     difference: str | None
     """Why the log does not go on from the checkpoint; None: it does, or there is none."""
     status: SealStatus
+    uncovered: int
+    """How many events there are while nothing is sealed."""
 
 
 def verify(connection: Connection, anchor: Anchor | None) -> Verdict:
@@ -45,7 +51,30 @@ def verify(connection: Connection, anchor: Anchor | None) -> Verdict:
                 done += events
                 show(done)
         differs = None if anchor is None else _compare(connection, log, anchor)
-    return Verdict(findings, differs, status)
+        findings.sort(key=lambda f: (f.batch_number is None, f.batch_number or 0))
+        buckets = _buckets(connection, findings)
+        uncovered = 0 if status.batches else _count(connection)
+    return Verdict(findings, buckets, differs, status, uncovered)
+
+
+def _buckets(connection: Connection, findings: list[Finding]) -> dict[int | None, str]:
+    numbers = list({finding.batch_number for finding in findings} - {None})
+    # As text: no date of Python's is as far as those of PostgreSQL.
+    return dict(
+        connection.execute(
+            """
+            select b.batch_number, b.bucket_from::text
+            from chronicle.seal_batches as b
+            where b.batch_number = any(%s::bigint[])
+            """,
+            (numbers,),
+        ).fetchall()
+    )
+
+
+def _count(connection: Connection) -> int:
+    ((count,),) = connection.execute("select count(*) from chronicle.events").fetchall()
+    return int(count)
 
 
 def _compare(connection: Connection, log: Chronicle, anchor: Anchor) -> str | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from pgchronicle import Chronicle
-from pgchronicle.command._database import chosen, connect, offline_dsn_option
+from pgchronicle.command._database import chosen, connect, needing, offline_dsn_option
 from pgchronicle.command._new_file import check_new, force_option, new_file
 from pgchronicle.command._secrets import new_file as new_secret_file
 from pgchronicle.errors import ChronicleError
@@ -91,7 +91,7 @@ def checkpoint(
             hint="If this key has signed nothing yet, say --first. If the file was lost, put the "
             "last note that was given out in its place.",
         )
-    with connect(chosen(dsn)) as connection:
+    with connect(chosen(dsn)) as connection, needing("chronicle_reader", "chronicle_admin"):
         log = Chronicle(connection)
         if key_file is None or state is None:
             text = log.checkpoint()

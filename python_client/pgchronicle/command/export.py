@@ -13,7 +13,7 @@ import click
 from pgchronicle import Chronicle, EventStream
 from pgchronicle._output import is_terminal
 from pgchronicle.command import _sealed_month
-from pgchronicle.command._database import Connection, connect, dsn_option
+from pgchronicle.command._database import Connection, connect, dsn_option, needing
 from pgchronicle.command._export_file import keep, open_export
 from pgchronicle.command._formats import (
     format_option,
@@ -102,7 +102,7 @@ def export(
     if month is not None:
         if output is None or form or cursor or cursor_file or source:
             raise click.UsageError("--sealed goes with --output, --note and --force only.")
-        with closing(connect(dsn)) as connection, _unusable_files_named():
+        with closing(connect(dsn)) as connection, needing("chronicle_auditor"):
             _sealed_month.export(connection, month, output, note, force=force)
         return
     if note is not None:

@@ -9,7 +9,7 @@ import psycopg
 
 from pgchronicle import Chronicle
 from pgchronicle.command._anchor import note_size, read_text
-from pgchronicle.command._database import connect, dsn_option
+from pgchronicle.command._database import connect, dsn_option, needing
 from pgchronicle.command._new_file import check_new, force_option, new_file
 from pgchronicle.errors import ChronicleError
 from pgchronicle.seals.proofs import make_proof
@@ -43,7 +43,7 @@ def prove(event_id: UUID, dsn: str, output: Path | None, force: bool, note: Path
         check_new(output, force=force)
     text = None if note is None else read_text(note)
     size = None if text is None else note_size(text)
-    with connect(dsn) as connection:
+    with connect(dsn) as connection, needing("chronicle_reader"):
         proof = make_proof(_ask(Chronicle(connection), event_id, size), text).encode()
     if output is None:
         click.echo(proof, nl=False)

@@ -17,6 +17,7 @@ from pgchronicle.command._database import (
     connect_again,
     dsn_option,
     json_option,
+    needing,
 )
 from pgchronicle.command._progress import (
     bar,
@@ -69,7 +70,7 @@ def seal(dsn: str, every: float | None, as_json: bool) -> None:
       pgchronicle seal
       pgchronicle seal --every 10
     """
-    with ExitStack() as connections:
+    with needing("chronicle_admin"), ExitStack() as connections:
         connection = connections.enter_context(closing(connect(dsn)))
         if every is None:
             with explained_stop(connection, lambda: _AGAIN, "What was sealed stays so."):

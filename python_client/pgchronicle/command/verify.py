@@ -14,6 +14,7 @@ from pgchronicle.command._database import (
     connect,
     is_chosen,
     json_option,
+    needing,
     offline_dsn_option,
 )
 from pgchronicle.errors import VerificationError
@@ -108,14 +109,17 @@ def _verify(
 
 
 def _verify_live(anchor: Anchor | None, dsn: str, as_json: bool) -> bool:
-    with connect(dsn) as connection:
+    with connect(dsn) as connection, needing("chronicle_auditor"):
         verdict = _live_log.verify(connection, anchor)
     is_good = not verdict.findings and verdict.difference is None
     if as_json:
         status = verdict.status
         print_json(
             {
-                "findings": [asdict(finding) for finding in verdict.findings],
+                "findings": [
+                    asdict(finding) | {"bucket_from": verdict.buckets.get(finding.batch_number)}
+                    for finding in verdict.findings
+                ],
                 "events": status.sealed_events,
                 "batches": status.batches,
                 "last_sealed_at": status.last_sealed_at,
@@ -124,7 +128,7 @@ def _verify_live(anchor: Anchor | None, dsn: str, as_json: bool) -> bool:
             }
         )
         return is_good
-    _print_findings(verdict.findings)
+    _print_findings(verdict)
     if verdict.findings:
         _complain(_complaint(verdict.findings))
     if anchor is not None and verdict.difference is not None:
@@ -138,23 +142,28 @@ def _verify_live(anchor: Anchor | None, dsn: str, as_json: bool) -> bool:
 
 def _complaint(findings: list[Finding]) -> str:
     many = "1 finding" if len(findings) == 1 else f"{len(findings):,} findings"
-    # What belongs to no batch was found in none.
-    in_order = sorted(findings, key=lambda f: (f.batch_number is None, f.batch_number or 0))
-    first = next((finding.event_id for finding in in_order if finding.event_id), None)
-    of = f"; the first event is {first}" if first else ""
+    first = findings[0].event_id
+    of = f"; the first is of event {first}" if first else ""
     return f"the log is not as it was sealed: {many}{of}"
 
 
-def _print_findings(findings: list[Finding]) -> None:
+def _print_findings(verdict: _live_log.Verdict) -> None:
+    findings, buckets = verdict.findings, verdict.buckets
     if not is_terminal():
-        print_lines((f.kind, f.batch_number, f.event_id, f.detail) for f in findings)
+        print_lines(
+            (f.kind, f.batch_number, f.event_id, f.detail, buckets.get(f.batch_number))
+            for f in findings
+        )
         return
     from rich.text import Text
 
     out = console()
     for finding in findings[:_SHOWN]:
         line = Text.assemble((" X ", "bold red"), (f"{finding.kind}: ", "bold"))
-        out.print(line.append(clean(finding.detail)), soft_wrap=True)
+        line.append(clean(finding.detail))
+        if finding.batch_number in buckets:
+            line.append(f" (from {buckets[finding.batch_number]} on)", "dim")
+        out.print(line, soft_wrap=True)
     if len(findings) > _SHOWN:
         out.print(f"   and {len(findings) - _SHOWN:,} more: pgchronicle verify | less")
 
@@ -162,18 +171,23 @@ def _print_findings(findings: list[Finding]) -> None:
 def _say_what_holds(verdict: _live_log.Verdict, anchor: Anchor | None) -> None:
     status = verdict.status
     if status.last_sealed_at is None:
-        _say('Nothing is sealed yet: run "pgchronicle seal".')
+        so = (
+            f", so nothing covers the {_words.events(verdict.uncovered)}"
+            if status.unsealed_since
+            else ""
+        )
+        _say(f'Nothing is sealed yet{so}: run "pgchronicle seal".')
     else:
         until = status.last_sealed_at.isoformat(" ", "seconds")
         _say(
             f"{_words.events(status.sealed_events)} in "
             f"{_words.batches(status.batches)}, sealed until {until}, are as their seals say."
         )
-    if status.unsealed_since is not None:
+    if status.batches and status.unsealed_since is not None:
         since = status.unsealed_since.isoformat(" ", "seconds")
         _say(f"Not sealed yet, and not checked: events recorded since {since}.")
     if anchor is not None:
-        _say(f"{_goes_on(anchor)} What that covers is as it was then.")
+        _say(f"{_goes_on(anchor)} {_what_it_covers(anchor)}")
     elif status.batches:
         _say(
             "Compared with nothing from outside: who can rewrite the whole log with all its hashes "
@@ -185,6 +199,12 @@ def _goes_on(anchor: Anchor) -> str:
     by = f", signed by {anchor.signer}" if anchor.signer else ", which nobody has signed"
     size = _words.batches(anchor.checkpoint.size)
     return f"The log goes on from {anchor.path} ({size}{by})."
+
+
+def _what_it_covers(anchor: Anchor) -> str:
+    if anchor.checkpoint.size == 0:
+        return "Every log does: a checkpoint without batches proves nothing. Take a newer one."
+    return "What that covers is as it was then."
 
 
 # A checkpoint
@@ -199,7 +219,7 @@ def _verify_checkpoint(anchor: Anchor, dsn: str | None, as_json: bool) -> bool:
         )
     differs = None
     if is_compared:
-        with connect(chosen(dsn)) as connection:
+        with connect(chosen(dsn)) as connection, needing("chronicle_reader", "chronicle_admin"):
             differs = difference(Chronicle(connection), anchor)
     if as_json:
         print_json({"note": _as_json(anchor, differs), "is_compared": is_compared})
@@ -208,7 +228,12 @@ def _verify_checkpoint(anchor: Anchor, dsn: str | None, as_json: bool) -> bool:
         _hint()
     elif is_compared:
         _say(_goes_on(anchor))
-        _say(f"Its events were not read again: pgchronicle verify --note {anchor.path} does that.")
+        if anchor.checkpoint.size == 0:
+            _say(_what_it_covers(anchor))
+        else:
+            _say(
+                f"Its events were not read again: pgchronicle verify --note {anchor.path} does that."
+            )
     else:
         _say(
             f"{anchor.path} is signed by {anchor.signer}: {_words.batches(anchor.checkpoint.size)}."
