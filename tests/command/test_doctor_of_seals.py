@@ -33,7 +33,7 @@ def said(session: Connection) -> list[tuple[Any, ...]]:
 
 
 def fine(events: int) -> list[tuple[Any, ...]]:
-    return [("ok", f"{events} events are sealed, and none waits for more than 10 minutes", None)]
+    return [("ok", f"{events} events sealed, and none waits for more than 10 minutes", None)]
 
 
 def without_age(found: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:

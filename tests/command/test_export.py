@@ -593,7 +593,7 @@ def test_without_a_cursor_file_the_cursor_is_said(dsn: str, log: Chronicle) -> N
     add(log, 1)
     said = pgchronicle("export", "--dsn", dsn).stderr
     text, _, cursor = said.rstrip("\n").rpartition(" ")
-    assert text == "1 events. To go on from here: --cursor"
+    assert text == "1 event. To go on from here: --cursor"
     add(log, 2)
     found = read(pgchronicle("export", "--dsn", dsn, "--cursor", cursor).stdout_bytes)
     assert [each.resource_id for each in found] == ["2"]

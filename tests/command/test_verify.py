@@ -102,8 +102,11 @@ def test_events_that_nothing_covers_are_counted(dsn: str, quiet: Database, signe
         f"The log goes on from {empty} (0 batches, signed by {NAME}). Every log does: a checkpoint "
         "without batches proves nothing. Take a newer one.\n",
     )
-    result = pgchronicle("verify", empty, "--key", signer.key, "--dsn", dsn)
-    assert "a checkpoint without batches proves nothing" in result.stderr
+    for where in (dsn, ""):
+        environment = ELSEWHERE | {"PGHOST": "", "PGCHRONICLE_DSN": where}
+        result = pgchronicle("verify", empty, "--key", signer.key, **environment)
+        assert (result.exit_code, result.stdout) == (0, "")
+        assert "a checkpoint without batches proves nothing" in result.stderr
 
 
 def test_what_is_not_sealed_yet_is_not_called_good(

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 import psycopg
 from psycopg.rows import dict_row
 
-from pgchronicle import migrate
+from pgchronicle import _words, migrate
 from pgchronicle.seals.canonical import PAYLOAD_FIELDS
 
 State: TypeAlias = Literal["ok", "warning", "critical", "unknown"]
@@ -1134,8 +1134,8 @@ def _seals(session: Session) -> Iterator[Finding]:
         yield Finding(
             check="seals",
             state="ok",
-            finding=f"{status['sealed_events']} events are sealed, and none waits for more than "
-            f"{int(_PATIENCE.total_seconds() / 60)} minutes",
+            finding=f"{_words.events(status['sealed_events'])} sealed, and none waits for more "
+            f"than {int(_PATIENCE.total_seconds() / 60)} minutes",
         )
 
 

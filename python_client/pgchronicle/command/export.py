@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import click
 
-from pgchronicle import Chronicle, EventStream
+from pgchronicle import Chronicle, EventStream, _words
 from pgchronicle._output import is_terminal
 from pgchronicle.command import _sealed_month
 from pgchronicle.command._database import Connection, connect, dsn_option, needing
@@ -155,7 +155,8 @@ def _to_file(
             # At the end it is behind the events of others, too.
             if stream.cursor != file.cursor:
                 file.append(b"", stream.cursor)
-    click.echo(f"{exported:,} events are exported to {path}.", err=True)
+    are = "is" if exported == 1 else "are"
+    click.echo(f"{_words.events(exported)} {are} exported to {path}.", err=True)
 
 
 def _to_stdout(
@@ -197,7 +198,9 @@ def _to_stdout(
     if cursor_file is not None:
         keep(cursor_file, stream.cursor or "")
     elif stream.cursor is not None:
-        click.echo(f"{exported:,} events. To go on from here: --cursor {stream.cursor}", err=True)
+        click.echo(
+            f"{_words.events(exported)}. To go on from here: --cursor {stream.cursor}", err=True
+        )
 
 
 def _save_output() -> None:

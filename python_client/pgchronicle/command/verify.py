@@ -171,11 +171,8 @@ def _print_findings(verdict: _live_log.Verdict) -> None:
 def _say_what_holds(verdict: _live_log.Verdict, anchor: Anchor | None) -> None:
     status = verdict.status
     if status.last_sealed_at is None:
-        so = (
-            f", so nothing covers the {_words.events(verdict.uncovered)}"
-            if status.unsealed_since
-            else ""
-        )
+        events = _words.events(verdict.uncovered)
+        so = f", so nothing covers the {events}" if verdict.uncovered else ""
         _say(f'Nothing is sealed yet{so}: run "pgchronicle seal".')
     else:
         until = status.last_sealed_at.isoformat(" ", "seconds")
@@ -230,14 +227,15 @@ def _verify_checkpoint(anchor: Anchor, dsn: str | None, as_json: bool) -> bool:
         _say(_goes_on(anchor))
         if anchor.checkpoint.size == 0:
             _say(_what_it_covers(anchor))
-        else:
-            _say(
-                f"Its events were not read again: pgchronicle verify --note {anchor.path} does that."
-            )
+            return True
+        again = f"pgchronicle verify --note {anchor.path}"
+        _say(f"Its events were not read again: {again} does that.")
     else:
         _say(
             f"{anchor.path} is signed by {anchor.signer}: {_words.batches(anchor.checkpoint.size)}."
         )
+        if anchor.checkpoint.size == 0:
+            _say(_what_it_covers(anchor))
         _say("It was compared with no log: say --dsn for that.")
     return differs is None
 

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from pgchronicle import _words
 from pgchronicle.errors import VerificationError
 from pgchronicle.seals import _spelling, _vouching
 from pgchronicle.seals._month_writer import write_sealed_month
@@ -136,7 +137,8 @@ def _verify(lines: _Lines, key: VerifierKey | None, progress: Progress) -> Seale
     if (batches, events) != (header.batches, header.events):
         raise VerificationError(
             "the header counts wrong",
-            detail=f"It says {header.events:,} events in {header.batches:,} batches of the month, "
+            detail=f"It says {_words.events(header.events)} in "
+            f"{_words.batches(header.batches)} of the month, "
             f"and there are {events:,} in {batches:,}.",
         )
     return SealedMonth(

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pgchronicle import _words
 from pgchronicle.errors import VerificationError
 from pgchronicle.seals import _spelling, _vouching, merkle
 from pgchronicle.seals._sealed_event import SealedEvent
@@ -58,8 +59,8 @@ def make_proof(proof: Mapping[str, Any], note: str | None = None) -> str:
         if (signed.size, signed.root) != (ours.size, ours.root):
             raise VerificationError(
                 "the proof is about another state of the log than the note",
-                detail=f"The proof is about {ours.size} batches with the root {ours.root.hex()}, "
-                f"the note about {signed.size} with {signed.root.hex()}.",
+                detail=f"The proof is about {_words.batches(ours.size)} with the root "
+                f"{ours.root.hex()}, the note about {signed.size} with {signed.root.hex()}.",
                 hint="Ask for the proof with the size of the note. If the roots of one size "
                 "differ, the log is not the one that was signed.",
             )
