@@ -325,5 +325,5 @@ def _extra() -> Generator[None]:
     except ImportError as error:
         raise ChronicleError(
             "signatures need the package cryptography",
-            hint="Run: pip install 'pgchronicle[sign]'.",
+            hint="Run: pip install 'pgchronicle[sign]', or in a checkout: pip install '.[sign]'.",
         ) from error
