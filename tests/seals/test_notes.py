@@ -339,8 +339,8 @@ def test_without_the_package_signatures_say_what_to_install(
         with pytest.raises(ChronicleError) as refused:
             sign_or_verify()
         assert str(refused.value) == (
-            "signatures need the package cryptography\nHINT: Run: pip install 'pgchronicle[sign]', or "
-            "in a checkout: pip install '.[sign]'."
+            "signatures need the package cryptography\n"
+            "HINT: Run: pip install 'pgchronicle[sign]', or in a checkout: pip install '.[sign]'."
         )
 
 

@@ -35,7 +35,7 @@ def check_new(path: Path, *, force: bool) -> None:
     except OSError as error:
         raise ChronicleError(f"{path} can not be written: {error.strerror}") from error
     if str(path) == "-" or (is_there and not is_file):
-        raise click.UsageError(f"{path} is no regular file: leave --output out, and redirect.")
+        raise click.UsageError(f"{path} is no regular file, and --output writes no other.")
     if is_there and not force:
         raise ChronicleError(
             f"{path} is there already", hint="Give another name, or say --force to replace it."

@@ -22,7 +22,6 @@ from pgchronicle.command._formats import (
     source_of,
     source_option,
 )
-from pgchronicle.command._new_file import force_option
 from pgchronicle.command._progress import bar, estimated_events, explained_stop
 from pgchronicle.errors import ChronicleError
 from pgchronicle.formats import FORMATS, Format
@@ -72,9 +71,14 @@ _AGAIN = "To go on from there, run the same command again."
 @click.option(
     "--note",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="With --sealed: a signed note, to be put into the file: what it covers is written.",
+    help="With --sealed: a signed note, to be put into the file: what it covers is written. "
+    "Take one from after the month had ended and was sealed.",
 )
-@force_option
+@click.option(
+    "--force",
+    is_flag=True,
+    help="With --sealed: let --output replace a file that is there already.",
+)
 def export(
     dsn: str,
     form: str | None,
