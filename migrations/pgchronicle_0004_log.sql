@@ -786,7 +786,7 @@ begin
         from pg_catalog.pg_trigger as t
         inner join pg_catalog.pg_proc as p on p.oid = t.tgfoid
         where p.pronamespace = 'chronicle'::regnamespace
-            and p.proname = 'reject_change'
+            and p.proname in ('reject_change', 'check_erasure')
             and t.tgenabled <> 'A'
     loop
         execute 'alter table ' || v_guard;

@@ -33,7 +33,14 @@ begin
 
     perform from chronicle.seal_state as s for update;
     lock table chronicle.events in access exclusive mode;
-    select * into strict v_before from chronicle.epochs as e order by e.epoch desc limit 1;
+    select * into v_before from chronicle.epochs as e order by e.epoch desc limit 1;
+    if not found then
+        raise exception 'there is no epoch yet'
+            using errcode = 'object_not_in_prerequisite_state',
+                detail = 'chronicle.epochs was restored without its rows.',
+                hint = 'Restore its data as well: pg_dump --data-only --table=chronicle.epochs '
+                    '--table=chronicle.seal_state.';
+    end if;
 
     -- A logical copy does not bring the sequence.
     v_seq := chronicle.greatest_seq(v_before.epoch);
@@ -71,8 +78,8 @@ What was written there before is sealed as well, and checkpoints from before sta
 Returns the number of the epoch; an event tells of it. Writers wait while it runs, and it waits for
 them 3 seconds at most. Where the sequence chronicle.events_seq was left behind, it is set forward.
 _reason: what happened, for an auditor.
-Errors: 22023 without a reason; 25001 under another isolation level than READ COMMITTED; 55P03 when
-writers do not make way: try again.
+Errors: 22023 without a reason; 25001 under another isolation level than READ COMMITTED; 55000 where
+chronicle.epochs is empty; 55P03 when writers do not make way: try again.
 Example: select chronicle.begin_epoch(''restored from the dump of 2026-11-20'');';
 
 revoke execute on function chronicle.begin_epoch(text) from public;

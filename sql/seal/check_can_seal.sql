@@ -24,6 +24,9 @@ begin
             using errcode = 'object_not_in_prerequisite_state',
                 hint = case
                     when pg_is_in_recovery() then 'Seal on the primary.'
+                    when v_problem ~ 'rows'
+                        then 'Restore their data as well: pg_dump --data-only '
+                            '--table=chronicle.epochs --table=chronicle.seal_state.'
                     when v_problem ~ 'encoding' then 'Move to a database in UTF8; a dump converts. '
                         'Writers are not affected.'
                     else 'A dump was restored, the cluster upgraded or the log copied. Writers are '

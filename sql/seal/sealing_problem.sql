@@ -6,6 +6,10 @@ set search_path = pg_catalog, pg_temp
 as $$
     select case
         when pg_is_in_recovery() then 'the server is a standby'
+        when not exists (select from chronicle.epochs) or not exists (
+            select from chronicle.seal_state
+        )
+            then 'chronicle.epochs and chronicle.seal_state were restored without their rows'
         when chronicle.is_log_moved()
             then 'the log comes from another server'
         -- In another one, a character may have no equivalent in UTF-8, and the keys of a jsonb

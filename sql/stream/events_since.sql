@@ -26,7 +26,7 @@ declare
     v_horizon constant bigint := pg_snapshot_xmin(v_snapshot)::text;
     v_next constant bigint := pg_snapshot_xmax(v_snapshot)::text;
     -- By the same snapshot, in which the next one may not have begun.
-    v_now constant integer := (select max(e.epoch) from chronicle.epochs as e);
+    v_now constant integer := coalesce((select max(e.epoch) from chronicle.epochs as e), 1);
     v_epoch integer := 0;
     v_position bigint := 0;
     v_seq bigint := 0;

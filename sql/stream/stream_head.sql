@@ -5,7 +5,7 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
     select format(
-        '%s.%s.0', (select max(e.epoch) from chronicle.epochs as e),
+        '%s.%s.0', coalesce((select max(e.epoch) from chronicle.epochs as e), 1),
         pg_snapshot_xmin(pg_current_snapshot())
     )
 $$;

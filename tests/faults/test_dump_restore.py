@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ask import row, rows, run, sqlstate, value, values
+from ask import Refusal, refusal, row, rows, run, sqlstate, value, values
 from capturing import changes, track
 from pgchronicle import embedded
 from pgchronicle.migrate import migrate
@@ -411,11 +411,21 @@ def test_data_that_are_restored_without_triggers_are_not_recorded_again(
     for table in ("chronicle.events", "chronicle.event_keys", *partitions(restored)):
         assert sqlstate(superuser, f"truncate {table}") == "ZC003"
         assert sqlstate(superuser, f"delete from {table}") == "ZC003"
+    assert (
+        values(
+            superuser,
+            """
+            select tgrelid::regclass || ' ' || tgname from pg_trigger
+            where tgname ~ '_(reject|check)_' and tgenabled <> 'A'
+            """,
+        )
+        == []
+    )
 
 
 REGISTRIES = (
     *("settings", "table_registry", "tracking_periods", "resource_types", "actions"),
-    *("administrators", "events_seq"),
+    *("administrators", "events_seq", "epochs", "seal_state"),
 )
 """What the log knows of tables and of itself, beside its events."""
 
@@ -470,6 +480,17 @@ def test_a_table_of_a_copy_without_rows_can_be_tracked_anew(lived: Lived, copy: 
         ("part", "1", {"id": 1, "v": "a"}),
     ]
     restored.execute("truncate public.part")
+    assert refusal(restored, "select chronicle.seal_events()") == Refusal(
+        "55000",
+        "nothing is sealed: chronicle.epochs and chronicle.seal_state were restored without their "
+        "rows",
+        None,
+        "Restore their data as well: pg_dump --data-only --table=chronicle.epochs "
+        "--table=chronicle.seal_state.",
+    )
+    assert sqlstate(restored, "select chronicle.begin_epoch('x')") == "55000"
+    assert value(restored, "select chronicle.stream_head()")
+    run(restored, "select * from chronicle.events_since()")
 
 
 # What the server's keepers do to the log.
