@@ -182,9 +182,13 @@ def test_note_that_is_none_is_refused(
     path = tmp_path / "x"
     for content in ("nonsense", done("checkpoint", "--dsn", dsn)):
         path.write_text(content)
-        result = pgchronicle("prove", event_id(auditor, "a"), "--note", path, "--dsn", dsn)
-        assert (result.exit_code, result.stdout) == (1, "")
-        assert result.stderr.startswith("error: that is no signed note\n")
+        for command in (
+            ("prove", event_id(auditor, "a")),
+            ("export", "--sealed", month(), "--output", tmp_path / "m"),
+        ):
+            result = pgchronicle(*command, "--note", path, "--dsn", dsn)
+            assert (result.exit_code, result.stdout) == (1, "")
+            assert result.stderr.startswith(f"error: {path} is no signed note\n")
 
 
 # Sealed months

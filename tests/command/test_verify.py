@@ -454,7 +454,10 @@ def test_what_a_file_could_be_is_told(tmp_path: Path) -> None:
         (b'{"event_id":"0199"}\n{"event_id":"019a"}\n', "is no proof and no sealed month\n"),
         (b"", "is no checkpoint, signed or not\ndetail: It is empty.\n"),
         (b"\x1f\x8b\x08\n\n\x00", "is no checkpoint, signed or not\n"),
-        (b"log+d455c521+AQOhB7/zzhC+HXDdGOdLwJln5NYwm6UNXx3chmQSVTG4\n", "is no checkpoint, "),
+        (
+            b"log+d455c521+AQOhB7/zzhC+HXDdGOdLwJln5NYwm6UNXx3chmQSVTG4\n",
+            "detail: A checkpoint has",
+        ),
         (note.replace("\n", "\r\n").encode(), "signed or not\ndetail: Its lines end in CR LF"),
     ):
         path.write_bytes(content)

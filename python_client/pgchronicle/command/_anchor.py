@@ -58,7 +58,8 @@ def read_anchor(path: Path, text: str, key: notes.VerifierKey | None) -> Anchor:
         except VerificationError as error:
             raise VerificationError(
                 f"{path} is no checkpoint, signed or not",
-                detail=_flaw(text) or error.detail,
+                detail=_flaw(text)
+                or "A checkpoint has three lines: the origin, the size, and the root in base64.",
                 hint=f"Take it as it was written. {WHAT_IS_READ}",
             ) from error
         if key is not None:
@@ -90,19 +91,21 @@ def is_note(text: str) -> bool:
     return "\n\n\N{EM DASH} " in text
 
 
-def note_size(note: str) -> int:
-    """Of how many batches a signed note is, whoever signed it.
+def read_note(path: Path) -> tuple[str, int]:
+    """The signed note that a file holds, whoever signed it, and of how many batches it is.
 
     Raises:
-        VerificationError: it is no signed note.
+        click.UsageError: it can not be read.
+        VerificationError: it holds none.
     """
-    text, empty_line, _ = note.partition("\n\n")
-    if not empty_line:
+    note = read_text(path)
+    if not is_note(note):
         raise VerificationError(
-            "that is no signed note",
-            hint='Give what "pgchronicle checkpoint --sign" printed.',
+            f"{path} is no signed note",
+            detail=_flaw(note),
+            hint='Give what "pgchronicle checkpoint --sign" wrote.',
         )
-    return Checkpoint.parse(f"{text}\n").size
+    return note, Checkpoint.parse(note.partition("\n\n")[0] + "\n").size
 
 
 def read_text(path: Path) -> str:

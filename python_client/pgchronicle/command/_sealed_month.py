@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from pgchronicle import _words
-from pgchronicle.command._anchor import read_text
+from pgchronicle.command._anchor import read_note
 from pgchronicle.command._database import Connection
 from pgchronicle.command._new_file import new_file
 from pgchronicle.command._progress import counted_bar, every, explained_stop
@@ -22,7 +22,7 @@ def export(
         VerificationError: the log is not as it was sealed, or not what the note is about.
         ChronicleError: the file is there already, and not to be replaced.
     """
-    signed = None if note is None else read_text(note)
+    signed = None if note is None else read_note(note)[0]
     try:
         with (
             explained_stop(connection, lambda: "Nothing was written: run the same command again."),

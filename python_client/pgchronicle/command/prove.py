@@ -8,7 +8,7 @@ import click
 import psycopg
 
 from pgchronicle import Chronicle
-from pgchronicle.command._anchor import note_size, read_text
+from pgchronicle.command._anchor import read_note
 from pgchronicle.command._database import connect, dsn_option, needing
 from pgchronicle.command._new_file import check_new, force_option, new_file
 from pgchronicle.errors import ChronicleError
@@ -41,8 +41,7 @@ def prove(event_id: UUID, dsn: str, output: Path | None, force: bool, note: Path
     """
     if output is not None:
         check_new(output, force=force)
-    text = None if note is None else read_text(note)
-    size = None if text is None else note_size(text)
+    text, size = (None, None) if note is None else read_note(note)
     with connect(dsn) as connection, needing("chronicle_reader"):
         proof = make_proof(_ask(Chronicle(connection), event_id, size), text).encode()
     if output is None:
