@@ -15,7 +15,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from ask import row, run, value
+from ask import row, rows, run, value
 from pgchronicle.errors import ChronicleError, NotAllowedError, VerificationError
 from pgchronicle.seals import merkle
 from pgchronicle.seals._running_root import RunningRoot
@@ -23,7 +23,13 @@ from pgchronicle.seals._sealed_event import Payload, SealedEvent
 from pgchronicle.seals._spelling import dumps
 from pgchronicle.seals.canonical import EVENT_FIELDS, PAYLOAD_FIELDS, BatchRecord, payload_digest
 from pgchronicle.seals.checkpoints import Checkpoint
-from pgchronicle.seals.files import SealedMonth, verify_file, write_sealed_month
+from pgchronicle.seals.files import (
+    SealedMonth,
+    Uncovered,
+    uncovered,
+    verify_file,
+    write_sealed_month,
+)
 from pgchronicle.seals.notes import SigningKey, sign
 from seals.golden import GOLDEN_CHECKPOINT, VECTORS
 from seals.intrusion import disarm, tamper
@@ -350,6 +356,36 @@ def copy(alone: Cluster, log: Database, database_names: Iterator[str]) -> Iterat
         with database.connect(alone.superuser) as session:
             disarm(session)
         yield database
+
+
+def test_what_a_file_does_not_hold_is_counted(copy: Database) -> None:
+    """In months of any time, and of more than one epoch."""
+    with copy.connect(autocommit=True) as owner:
+        owner.execute("select chronicle.begin_epoch('to have one without a batch')")
+        log_pages(owner, 41, 43)
+    auditor = copy.connect("auditor", autocommit=True)
+    of_month: dict[str, int] = dict(
+        rows(
+            auditor,
+            """
+            select to_char(e.occurred_at at time zone 'UTC', 'YYYY-MM'), count(*)
+            from chronicle.events as e where e.occurred_at >= '0001-01-01 00:00+00' group by 1
+            """,
+        )
+    )
+    found = set[Uncovered]()
+    for month in set(months(auditor)) & set(of_month):
+        now = exported(auditor, month)[1]
+        for size in (3, 12, now.checkpoint.size):
+            then = exported(auditor, month, signed_checkpoint(auditor, size))[1]
+            rest = uncovered(auditor, month, size)
+            assert rest == Uncovered(
+                now.batches - then.batches, now.events - then.events, of_month[month] - now.events
+            ), month
+            found.add(rest)
+    assert Uncovered(0, 0, 0) in found
+    assert max(each.events for each in found) > max(each.batches for each in found) > 1
+    assert {each.unsealed for each in found} == {0, 4}
 
 
 # Of the last batch of MONTH, its second event.
