@@ -1405,7 +1405,7 @@ begin
         _operation_id := coalesce(_operation_id, v_context.operation_id);
         _ip_address := coalesce(_ip_address, v_context.ip_address);
         _user_agent := coalesce(_user_agent, v_context.user_agent);
-        _client_info := coalesce(_client_info, v_context.client_info);
+        _client_info := coalesce(nullif(_client_info, 'null'), v_context.client_info);
         _reason := coalesce(_reason, v_context.reason);
         _ai_operation_id := coalesce(_ai_operation_id, v_context.ai_operation_id);
     end if;

@@ -5,7 +5,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from psycopg.types.json import Jsonb
 
@@ -153,6 +153,7 @@ AT_ONCE = "select i from chronicle.log_audit_events(%s::jsonb) as i"
 @settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
+@example(context="asserted", given_events=[{**REQUIRED, "client_info": None}])
 @given(context=st.sampled_from(sorted(CONTEXTS)), given_events=st.lists(some_event(), max_size=4))
 def test_a_set_is_recorded_as_each_of_its_events_would_be(
     db: Connection, context: str, given_events: list[dict[str, Any]]

@@ -216,7 +216,7 @@ def answer(db: Connection, role: str, statement: str) -> tuple[bool, str]:
 def is_allowed(role: str, name: str) -> bool:
     """Whether it is the job of the role to change the state with this function."""
     return role == "admin" and name in {
-        *("chronicle.set_setting", "chronicle.ensure_partitions"),
+        *("chronicle.set_setting", "chronicle.ensure_partitions", "chronicle.begin_epoch"),
     }
 
 
