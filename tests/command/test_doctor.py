@@ -74,6 +74,14 @@ SABOTAGE = {
         "drop trigger events_reject_row_change on chronicle.events",
         "the guard events_reject_row_change of chronicle.events is gone",
     ),
+    "guard of updates gone": (
+        "drop trigger events_check_erasure on chronicle.events",
+        "the guard events_check_erasure of chronicle.events is gone",
+    ),
+    "guard of updates off": (
+        "alter table chronicle.events disable trigger events_reject_update",
+        "the guard events_reject_update of chronicle.events does not always fire",
+    ),
     "right on a partition": (
         "grant select on chronicle.{present} to stranger",
         "stranger has SELECT on chronicle.{present}",

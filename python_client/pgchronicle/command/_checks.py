@@ -30,10 +30,23 @@ _LOG_GRANTS = {
 # The columns that the last of them may update, then.
 _ERASABLE = ("payload_salt", *PAYLOAD_FIELDS)
 # The triggers that refuse changes. They fire always, in replica mode too.
-_ROW_GUARD = "events_reject_row_change"
-_GUARDS = {
-    _ROW_GUARD: "before update or delete on {} for each row",
-    "events_reject_change": "before update or delete or truncate on {} for each statement",
+_ROW_GUARDS = {
+    "events_reject_row_change": "before delete on {} for each row execute function "
+    "chronicle.reject_change()",
+    "events_check_erasure": "before update on {} for each row execute function "
+    "chronicle.check_erasure()",
+}
+_LOG_GUARDS = {
+    **_ROW_GUARDS,
+    "events_reject_change": "before delete or truncate on {} for each statement execute function "
+    "chronicle.reject_change()",
+    "events_reject_update": "before update on {} for each statement "
+    "when (current_user <> 'chronicle_eraser') execute function chronicle.reject_change()",
+}
+_PARTITION_GUARDS = {
+    **_ROW_GUARDS,
+    "events_reject_change": "before update or delete or truncate on {} for each statement "
+    "execute function chronicle.reject_change()",
 }
 _MEMBERSHIPS = (
     ("chronicle_writer", "chronicle_owner"),
@@ -643,7 +656,7 @@ def _guards(session: Session) -> Iterator[Finding]:
             array(
                 select array[t.tgname::text, t.tgenabled::text] from pg_catalog.pg_trigger as t
                 inner join pg_catalog.pg_proc as p on p.oid = t.tgfoid
-                where t.tgrelid = c.oid and p.proname = 'reject_change'
+                where t.tgrelid = c.oid and p.proname in ('reject_change', 'check_erasure')
             ) as guards,
             array(
                 select array[
@@ -681,12 +694,18 @@ def _guards(session: Session) -> Iterator[Finding]:
         erasable=list(_ERASABLE),
     )
     # The row guards of the partitions are clones of the log's, and come back with it.
-    cloned = any(t["is_parent"] and _ROW_GUARD not in _guards_of(t) for t in tables)
+    cloned = [
+        guard
+        for table in tables
+        if table["is_parent"]
+        for guard in _ROW_GUARDS
+        if guard not in _guards_of(table)
+    ]
     doors = [
         (finding, fix)
         for table in tables
         for finding, fix in _side_doors(table)
-        if not (cloned and not table["is_parent"] and f"create trigger {_ROW_GUARD}" in fix)
+        if table["is_parent"] or not any(f"create trigger {guard} " in fix for guard in cloned)
     ]
     for finding, fix in doors:
         yield Finding(check="guards", state="critical", finding=finding, fix=_AS_OWNER + fix)
@@ -712,13 +731,12 @@ def _side_doors(table: dict[str, Any]) -> Iterator[tuple[str, str]]:
             f"alter table {name} enable row level security, force row level security;",
         )
     guards = _guards_of(table)
-    for trigger, when in _GUARDS.items():
+    for trigger, what in (_LOG_GUARDS if table["is_parent"] else _PARTITION_GUARDS).items():
         always = f"alter table {name} enable always trigger {trigger};"
         if trigger not in guards:
             yield (
                 f"the guard {trigger} of {name} is gone",
-                f"create trigger {trigger} {when.format(name)} "
-                f"execute function chronicle.reject_change(); {always}",
+                f"create trigger {trigger} {what.format(name)}; {always}",
             )
         elif guards[trigger] != "A":
             yield f"the guard {trigger} of {name} does not always fire", always
