@@ -45,7 +45,9 @@ _TAMPER = """\
 alter table chronicle.events disable trigger user;
 update chronicle.events set details_after = details_after || '{{"delta": 1}}'
 where event_id = {event_id};
-select chronicle.ensure_partitions();  -- which turns the triggers on again"""
+alter table chronicle.events
+    enable always trigger events_reject_change, enable always trigger events_reject_row_change,
+    enable always trigger events_reject_update, enable always trigger events_check_erasure;"""
 
 
 def run(*, seconds: int, clients: int) -> None:
