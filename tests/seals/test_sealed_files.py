@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -96,7 +97,7 @@ def refused(data: bytes, key: SigningKey | None = KEY) -> str:
     return caught.value.message
 
 
-def parsed(data: bytes) -> list[dict[str, object]]:
+def parsed(data: bytes) -> list[dict[str, Any]]:
     return [json.loads(line) for line in data.split(b"\n")[:-1]]
 
 
@@ -105,7 +106,7 @@ def written(objects: list[dict[str, object]]) -> bytes:
 
 
 def event_ids(data: bytes) -> list[UUID]:
-    return [UUID(line["event"][0]) for line in parsed(data) if "event" in line]  # type: ignore[index]
+    return [UUID(line["event"][0]) for line in parsed(data) if "event" in line]
 
 
 # What is in a file.
@@ -295,13 +296,13 @@ def test_what_happens_meanwhile_is_not_in_the_file(copy: Database) -> None:
     """The file is of one moment."""
 
     class Meanwhile(io.BytesIO):
-        def write(self, data: object) -> int:
+        def write(self, data: Any) -> int:
             if not self.tell():
                 with copy.connect(autocommit=True) as owner:
                     run(owner, "select chronicle.erase_payload(%s, 'GDPR 17(1)')", (BARE,))
                     log_pages(owner, 1, 1)
                     run(owner, "select chronicle.seal_events()")
-            return super().write(data)  # type: ignore[arg-type]
+            return super().write(data)
 
     out = Meanwhile()
     with copy.connect("auditor", autocommit=True) as session:
@@ -749,7 +750,7 @@ RECORD = BatchRecord(
 )
 
 
-def dishonest(events: list[SealedEvent], **said: object) -> bytes:
+def dishonest(events: list[SealedEvent], **said: Any) -> bytes:
     """The file of a log of one batch, whose record says what it is told to say."""
     record = replace(
         RECORD,
@@ -758,7 +759,7 @@ def dishonest(events: list[SealedEvent], **said: object) -> bytes:
         event_count=len(events),
         root=merkle.root([event.leaf for event in events]),
     )
-    return file_of([(replace(record, **said), events)])  # type: ignore[arg-type]
+    return file_of([(replace(record, **said), events)])
 
 
 def file_of(batches: list[tuple[BatchRecord, list[SealedEvent]]]) -> bytes:

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from io import FileIO
 from pathlib import Path
 
+from pgchronicle import _durable
 from pgchronicle.errors import ChronicleError
 
 
@@ -93,14 +94,7 @@ def keep(path: Path, line: str) -> None:
     new = path.with_name(f"{path.name}.new")
     with new.open("w", encoding="utf-8") as file:
         file.write(f"{line}\n")
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+        _durable.replace(file, new, path)
 
 
 def _read(path: Path) -> _Note | None:

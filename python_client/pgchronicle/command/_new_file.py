@@ -8,6 +8,7 @@ from typing import Any, BinaryIO, TypeVar
 
 import click
 
+from pgchronicle import _durable
 from pgchronicle.command._progress import stopped_by_sigterm
 from pgchronicle.errors import ChronicleError
 
@@ -61,14 +62,7 @@ def new_file(path: Path, *, force: bool) -> Generator[BinaryIO]:
         try:
             with new.open("xb") as file:
                 yield file
-                file.flush()
-                os.fsync(file.fileno())
-            new.replace(target)
-            directory = os.open(target.parent, os.O_RDONLY)
-            try:
-                os.fsync(directory)
-            finally:
-                os.close(directory)
+                _durable.replace(file, new, target)
         except OSError as error:
             raise ChronicleError(f"{path} can not be written: {error.strerror}") from error
         finally:

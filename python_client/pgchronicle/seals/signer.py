@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
+from pgchronicle import _durable
 from pgchronicle.errors import ChronicleError, InconsistentLogError, VerificationError
 from pgchronicle.seals import merkle, notes
 from pgchronicle.seals.checkpoints import Checkpoint
@@ -163,14 +164,7 @@ class CheckpointSigner:
         try:
             with new.open("w", encoding="utf-8", newline="\n") as file:
                 file.write(note)
-                file.flush()
-                os.fsync(file.fileno())
-            new.replace(self._state)
-            directory = os.open(self._state.parent, os.O_RDONLY)
-            try:
-                os.fsync(directory)
-            finally:
-                os.close(directory)
+                _durable.replace(file, new, self._state)
         except OSError as error:
             raise ChronicleError(
                 f"{self._state} can not be written: {error.strerror}",
